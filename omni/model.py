@@ -1,0 +1,90 @@
+"""The engine's interface. A family implements it; the worker drives it; nothing else knows a model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import Any, Protocol, TypeVar
+
+from omni.timing import Timing
+from omni.types import Delta, Pcm, Reply, Unit, Voice
+
+StateT = TypeVar("StateT")
+
+Mark = Any
+"""A place in a session's state to return to. Only the family that made it can read it."""
+
+
+class Phase(Enum):
+    """What one quantum of the engine does."""
+
+    LISTEN = auto()
+    """prefill a unit"""
+    THINK = auto()
+    """decode some text tokens"""
+    SPEAK = auto()
+    """decode some speech and vocode it"""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a family can do, so that nobody has to know its name."""
+
+    name: str
+    voices: tuple[Voice, ...]
+    """built in; the first is the default"""
+    sees: bool
+    transcribes: bool
+    """listen() reports what the user said"""
+
+
+class OmniModel(Protocol[StateT]):
+    """Weights and pure computation. Holds no session: every session's memory is its State.
+
+    A turn of the user is any number of listen(); begin() opens the answer; step(THINK) and step(SPEAK)
+    are then called in turns until TurnEnd (or TextDelta.last, when the reply does not speak). A quantum
+    is short (aim: under 100 ms), because between two quanta the user may interrupt. A step that has
+    nothing to do yet returns no delta.
+    """
+
+    timing: Timing
+    capabilities: Capabilities
+
+    def prepare_voice(self, name: str, reference: Pcm) -> Voice:
+        """Make a voice from a few seconds of speech [S] at Timing.input_rate."""
+        ...
+
+    def open(self, instructions: str, voice: Voice | None) -> StateT:
+        """Start a session's memory. None: the family's default voice."""
+        ...
+
+    def listen(self, units: Sequence[Unit], states: Sequence[StateT]) -> list[list[Delta]]:
+        """Take one unit into each state; a row each of what was understood (Transcript) or nothing."""
+        ...
+
+    def begin(self, state: StateT, reply: Reply) -> None:
+        """Close the user's turn and open the assistant's. Cheap: computing is step's business."""
+        ...
+
+    def step(self, phase: Phase, states: Sequence[StateT]) -> list[list[Delta]]:
+        """One quantum of THINK or SPEAK for each state; a row of deltas each."""
+        ...
+
+    def mark(self, state: StateT) -> Mark:
+        """Remember this place. Cheap; any number may be outstanding."""
+        ...
+
+    def rewind(self, state: StateT, mark: Mark) -> None:
+        """Return to a place: a guess about the end of a turn, or about an interruption, was wrong."""
+        ...
+
+    def truncate(self, state: StateT, heard_s: float) -> None:
+        """Close the assistant's latest answer and forget what nobody heard of it.
+
+        Args:
+            heard_s: seconds of its speech that were played. May be called again with a smaller value.
+        """
+        ...
+
+    def close(self, state: StateT) -> None:
+        """Free what the state holds outside ordinary memory (a stream to a remote model, for one)."""
+        ...

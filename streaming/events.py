@@ -1,0 +1,408 @@
+"""What a session says (Event), what a client may ask of it (Command), and the values both are made of.
+
+The only vocabulary between session and gateway (law 4). Times are seconds of media time since the session
+opened; sound is float32 at the rates of omni.timing. The wire's names for these live in gateway/wire.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from omni.timing import Timing
+from omni.types import Pcm, Picture, Role
+
+# ---------------------------------------------------------------- values
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """Typed or written text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPart:
+    """Speech, as what was said. The sound itself is not kept."""
+
+    transcript: str | None
+    """None: not (yet) known"""
+    duration_s: float
+    """user: length of the turn; assistant: how much of it was heard"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImagePart:
+    """A picture that the user put into the conversation."""
+
+    image: Picture
+
+
+Part = TextPart | AudioPart | ImagePart
+ItemStatus = Literal["completed", "incomplete", "in_progress"]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One message of the conversation."""
+
+    id: str
+    role: Role
+    parts: tuple[Part, ...]
+    status: ItemStatus = "completed"
+
+
+@dataclass(frozen=True, slots=True)
+class TurnDetection:
+    """How the end of the user's turn is found. Absent (None in Settings): the client commits by hand."""
+
+    kind: Literal["server_vad", "semantic_vad"] = "server_vad"
+    threshold: float = 0.5
+    """voice-activity probability above which a window counts as speech"""
+    prefix_padding_s: float = 0.3
+    """sound before the onset that still belongs to the turn"""
+    silence_s: float = 0.32
+    """silence that ends a turn whose words sound finished; an unfinished one is given longer"""
+    patience_s: float = 1.6
+    """silence that ends any turn"""
+    idle_timeout_s: float | None = None
+    """silence of the user after an answer, after which the assistant is asked to go on"""
+    creates_response: bool = True
+    interrupts_response: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a session is set to. Replaced as a whole by Update."""
+
+    instructions: str = ""
+    voice: str | None = None
+    """None: the family's default"""
+    speaks: bool = True
+    """False: answers in text only"""
+    max_tokens: int | None = None
+    turn_detection: TurnDetection | None = field(default_factory=TurnDetection)
+    transcribes: bool = True
+    """report what the user said"""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOptions:
+    """What a client may set for one response, None meaning as the session is set."""
+
+    instructions: str | None = None
+    speaks: bool | None = None
+    max_tokens: int | None = None
+    metadata: dict[str, str] | None = None
+
+
+# ---------------------------------------------------------------- commands: client → session
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """session.update, already merged and checked by the wire."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendAudio:
+    """Microphone: [S] at Timing.input_rate."""
+
+    pcm: Pcm
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AppendImage:
+    """Camera: one picture. Only the newest of a unit is looked at."""
+
+    image: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """The user's turn ends here (push to talk)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clear:
+    """Forget the sound that was not committed."""
+
+
+@dataclass(frozen=True, slots=True)
+class CreateItem:
+    """Put an item into the conversation: at the end (after=None), first (after="root"), or after an id."""
+
+    item: Item
+    after: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RetrieveItem:
+    """Show an item."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteItem:
+    """Forget an item."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class TruncateItem:
+    """An answer was heard only so far (conversation.item.truncate). Clamped, never an error for its length."""
+
+    item_id: str
+    heard_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """The player's position in an answer (playback.ack), sent now and then while it plays."""
+
+    item_id: str
+    heard_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Respond:
+    """response.create"""
+
+    options: ReplyOptions = field(default_factory=ReplyOptions)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """response.cancel; None: whichever response is active."""
+
+    response_id: str | None = None
+
+
+Command = (
+    Update
+    | AppendAudio
+    | AppendImage
+    | Commit
+    | Clear
+    | CreateItem
+    | RetrieveItem
+    | DeleteItem
+    | TruncateItem
+    | Heard
+    | Respond
+    | Cancel
+)
+
+
+# ---------------------------------------------------------------- events: session → client
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """First event of a session."""
+
+    session_id: str
+    model: str
+    timing: Timing
+    settings: Settings
+    voices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """The settings now in force."""
+
+    settings: Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStarted:
+    """The user speaks. Clients fall silent on this: if an answer was playing it is on hold until
+    ResponseEnded (a real interruption) or OverlapEnded (a cough; what follows goes on from the heard position)."""
+
+    item_id: str
+    at_s: float
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class SpeechStopped:
+    """The user has stopped; at_s is the end of their turn."""
+
+    item_id: str
+    at_s: float
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapEnded:
+    """What sounded over the answer was no interruption: the answer goes on. Its item id is not used again."""
+
+    item_id: str
+    response_id: str
+    resumes_at_s: float
+    """position in the answer from which it is sent again"""
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """The user's turn is in the conversation."""
+
+    item_id: str
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """Uncommitted sound is forgotten."""
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAdded:
+    """A user's or system's item is in the conversation, complete."""
+
+    item: Item
+    previous_item_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRetrieved:
+    """Answer to RetrieveItem."""
+
+    item: Item
+
+
+@dataclass(frozen=True, slots=True)
+class ItemDeleted:
+    """Answer to DeleteItem."""
+
+    item_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemTruncated:
+    """The item now ends at heard_s; text is what is left of its transcript."""
+
+    item_id: str
+    heard_s: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UserTranscript:
+    """What the user said in the item: the whole of it so far, replacing what was reported before."""
+
+    item_id: str
+    text: str
+    final: bool
+    duration_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStarted:
+    """An answer begins; item_id is the assistant's item."""
+
+    response_id: str
+    item_id: str
+    previous_item_id: str | None
+    speaks: bool
+    metadata: dict[str, str] | None
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseText:
+    """More text of an answer that does not speak."""
+
+    response_id: str
+    item_id: str
+    text: str
+    turn: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResponseSpeech:
+    """More sound of an answer [S] at Timing.output_rate, at most 200 ms, and the words that start in it."""
+
+    response_id: str
+    item_id: str
+    pcm: Pcm
+    text: str
+    at_s: float
+    """position of pcm in the answer"""
+    turn: int
+
+
+EndStatus = Literal["completed", "cancelled", "incomplete", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseEnded:
+    """The answer is over. item is what the conversation keeps: only what was heard, if it was cut off."""
+
+    response_id: str
+    item: Item
+    status: EndStatus
+    reason: Literal["turn_detected", "client_cancelled", "max_output_tokens"] | None
+    error: str | None
+    full_text: str
+    """all the text that was sent, also what was not heard"""
+    n_input_tokens: int
+    n_output_tokens: int
+    turn: int
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """How fast an answer came, in seconds (design, section 5)."""
+
+    response_id: str
+    turn_latency_s: float
+    """true end of the user's speech to the first audible sample leaving"""
+    first_audio_s: float
+    """end of turn decided to the first sample out; 0 if it was ready"""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Something went wrong; the session lives on unless Closed follows."""
+
+    kind: Literal["invalid_request_error", "server_error"]
+    code: str
+    message: str
+    param: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """Last event: why the session is over, in words for the person."""
+
+    reason: Literal["client", "busy", "idle", "expired", "too_slow", "shutdown", "fault"]
+    message: str
+
+
+Event = (
+    Opened
+    | Updated
+    | SpeechStarted
+    | SpeechStopped
+    | OverlapEnded
+    | Committed
+    | Cleared
+    | ItemAdded
+    | ItemRetrieved
+    | ItemDeleted
+    | ItemTruncated
+    | UserTranscript
+    | ResponseStarted
+    | ResponseText
+    | ResponseSpeech
+    | ResponseEnded
+    | Measured
+    | Fault
+    | Closed
+)
