@@ -1,0 +1,224 @@
+"""Configuration, read, checked and frozen at the door (law 15): flags over environment over file over defaults.
+
+Every field of Config is a flag (`--max-sessions`), an environment variable (`OMNI_MAX_SESSIONS`) and a key of the
+TOML file (`max_sessions`). No other module reads the environment. Imports only the standard library, because the
+command line reads it before anything heavy is loaded.
+"""
+
+import argparse
+import dataclasses
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_type_hints
+from urllib.parse import urlsplit
+
+PREFIX = "OMNI_"
+FILE_VARIABLE = "OMNI_CONFIG"
+FAMILIES = ("nano",)
+LOG_LEVELS = ("debug", "info", "warning", "error")
+
+_SECRET = "hidden"
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used. The message names the key and what it may be."""
+
+
+def _option(default: Any, text: str, *, group: str, secret: bool = False) -> Any:
+    return dataclasses.field(default=default, metadata={"help": text, "group": group, "secret": secret})
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """What the person who starts the server may choose. Seconds where a name ends in _s."""
+
+    host: str = _option("127.0.0.1", "address to listen on; 0.0.0.0 for every network", group="server")
+    port: int = _option(8000, "port to listen on; 0 takes a free one", group="server")
+    max_sessions: int = _option(4, "conversations at the same time; more are told to try later", group="server")
+    max_session_s: float = _option(3600.0, "longest conversation", group="server")
+    idle_timeout_s: float = _option(300.0, "a client that sends nothing for so long is let go", group="server")
+    api_keys: tuple[str, ...] = _option((), "keys that clients must present; none: open", group="server", secret=True)
+    allowed_origins: tuple[str, ...] = _option(
+        (), "further web origins whose pages may connect, such as https://example.org", group="server"
+    )
+    model: str = _option("nano", f"model family: {', '.join(FAMILIES)}", group="engine")
+    whisper: str = _option(
+        "tiny.en",
+        "recogniser: tiny.en is packaged; another Whisper size, or a folder in CTranslate2 form",
+        group="engine",
+    )
+    llm_url: str | None = _option(
+        None, "an OpenAI-compatible endpoint as the language model, such as http://127.0.0.1:11434/v1", group="engine"
+    )
+    llm_model: str | None = _option(None, "model to ask for at --llm-url", group="engine")
+    llm_api_key: str | None = _option(None, "key for --llm-url", group="engine", secret=True)
+    log_level: str = _option("info", f"least severe message shown: {', '.join(LOG_LEVELS)}", group="log")
+    log_json: bool = _option(False, "one JSON object a line instead of text", group="log")
+
+    def __post_init__(self) -> None:
+        """Check every value, alone and against the others.
+
+        Raises:
+            ConfigError: a value is out of range, unknown, or makes no sense beside another.
+        """
+        _one_of("model", self.model, FAMILIES)
+        _one_of("log_level", self.log_level, LOG_LEVELS)
+        _require(0 <= self.port <= 65_535, "port", self.port, "0 to 65535")
+        _require(self.max_sessions >= 1, "max_sessions", self.max_sessions, "1 or more")
+        _require(self.max_session_s > 0, "max_session_s", self.max_session_s, "more than 0 seconds")
+        _require(self.idle_timeout_s > 0, "idle_timeout_s", self.idle_timeout_s, "more than 0 seconds")
+        for origin in self.allowed_origins:
+            _require(_is_origin(origin), "allowed_origins", origin, "scheme://host[:port] without a path")
+        if self.llm_url is None and (self.llm_model or self.llm_api_key):
+            raise ConfigError("llm_model and llm_api_key need llm_url: which endpoint is meant?")
+        if self.llm_url is not None:
+            url = urlsplit(self.llm_url)
+            _require(url.scheme in {"http", "https"} and bool(url.netloc), "llm_url", self.llm_url, "an http(s) URL")
+            if not self.llm_model:
+                raise ConfigError("llm_url needs llm_model: the name of a model that the endpoint serves")
+
+    def as_toml(self) -> str:
+        """The configuration as a file that `--config` reads, a comment a key; secrets are not shown."""
+        lines = []
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            lines.append(f"# {field.metadata['help']}")
+            if value is None or (field.metadata["secret"] and value):
+                lines.append(f"# {field.name} = {_SECRET if value else 'not set'}")
+            else:
+                # JSON's strings, numbers, booleans and lists are also TOML's
+                lines.append(f"{field.name} = {json.dumps(value)}")
+        return "\n".join(lines) + "\n"
+
+
+def add_flags(parser: argparse.ArgumentParser, groups: Iterable[str]) -> None:
+    """Give a command the flags of some groups ("server", "engine", "log"), and --config and --print-config.
+
+    A flag that is not used leaves no attribute behind, so that `load` can tell it from one that repeats a default.
+    """
+    parser.add_argument("--config", metavar="FILE", help=f"TOML file with any of these options (or {FILE_VARIABLE})")
+    parser.add_argument("--print-config", action="store_true", help="print what would be used, and stop")
+    for field in dataclasses.fields(Config):
+        if field.metadata["group"] not in groups:
+            continue
+        flag = "--" + field.name.replace("_", "-")
+        shown = field.default if field.default not in (None, (), False) else None
+        text = field.metadata["help"] + (f" (default {shown})" if shown is not None else "")
+        common: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": text}
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, **common)
+        elif isinstance(field.default, tuple):
+            parser.add_argument(flag, nargs="+", metavar=field.name[:-1].upper(), **common)
+        else:
+            parser.add_argument(flag, metavar=field.name.rsplit("_", 1)[-1].upper(), **common)
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
+    """Merge the four sources.
+
+    Args:
+        flags: what the command line gave, by field name; "config" names the file; other names are ignored.
+        environment: usually os.environ.
+
+    Raises:
+        ConfigError: an unknown key, an unreadable file, or a value that is not what its key takes.
+    """
+    names = [field.name for field in dataclasses.fields(Config)]
+    path = flags.get("config") or environment.get(FILE_VARIABLE)
+    values = _from_file(Path(path), names) if path else {}
+    values |= _from_environment(environment, names)
+    values |= {name: (flags[name], f"--{name.replace('_', '-')}") for name in names if name in flags}
+    types = get_type_hints(Config)
+    return Config(**{name: _convert(types[name], value, source) for name, (value, source) in values.items()})
+
+
+def _from_file(path: Path, names: list[str]) -> dict[str, tuple[Any, str]]:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read the configuration file {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no TOML: {error}") from error
+    for key in content:
+        if key not in names:
+            raise ConfigError(f"{path}: unknown key {key!r}{_nearest(key, names)}")
+    return {key: (value, f"{key} in {path}") for key, value in content.items()}
+
+
+def _from_environment(environment: Mapping[str, str], names: list[str]) -> dict[str, tuple[Any, str]]:
+    variables = {PREFIX + name.upper(): name for name in names}
+    for variable in environment:
+        if variable.startswith(PREFIX) and variable not in variables and variable != FILE_VARIABLE:
+            raise ConfigError(f"unknown environment variable {variable}{_nearest(variable, [*variables])}")
+    return {name: (environment[variable], variable) for variable, name in variables.items() if variable in environment}
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else f"; known are {', '.join(known)}"
+
+
+def _convert(kind: Any, value: Any, source: str) -> Any:
+    """Make a value of a field's type from what a flag, a variable or the file holds."""
+    wrong = ConfigError(f"{source}: {value!r} is not {_NAMES[kind]}")
+    if kind == tuple[str, ...]:
+        parts = value.split(",") if isinstance(value, str) else value
+        if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
+            raise wrong
+        # a flag may repeat and may hold commas, so one rule serves flags, variables and the file
+        return tuple(text.strip() for part in parts for text in part.split(",") if text.strip())
+    if kind is bool:
+        known = {
+            "1": True,
+            "true": True,
+            "yes": True,
+            "on": True,
+            "0": False,
+            "false": False,
+            "no": False,
+            "off": False,
+        }
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value.lower() in known:
+            return known[value.lower()]
+        raise wrong
+    if kind in (int, float):
+        try:
+            if isinstance(value, bool) or (kind is int and isinstance(value, float)):
+                raise wrong
+            return kind(value)
+        except (TypeError, ValueError):
+            raise wrong from None
+    if not isinstance(value, str):
+        raise wrong
+    return value or (None if kind == str | None else value)
+
+
+_NAMES: dict[Any, str] = {
+    str: "a text",
+    str | None: "a text",
+    int: "a whole number",
+    float: "a number",
+    bool: "true or false",
+    tuple[str, ...]: "a list of texts",
+}
+
+
+def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ConfigError(f"{key}: {value!r} is unknown{_nearest(value, list(known))}")
+
+
+def _require(holds: bool, key: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise ConfigError(f"{key}: {value!r} is out of range; it takes {allowed}")
+
+
+def _is_origin(text: str) -> bool:
+    parts = urlsplit(text)
+    return parts.scheme in {"http", "https"} and bool(parts.netloc) and text == f"{parts.scheme}://{parts.netloc}"

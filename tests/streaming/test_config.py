@@ -1,0 +1,103 @@
+"""Configuration: the order of its sources, and what it refuses."""
+
+import argparse
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from streaming.config import Config, ConfigError, add_flags, load
+
+
+def parse(*words: str) -> dict[str, object]:
+    parser = argparse.ArgumentParser()
+    add_flags(parser, ("server", "engine", "log"))
+    return vars(parser.parse_args(words))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "omni.toml"
+    path.write_text('port = 1\nhost = "file"\nmax_sessions = 11\n')
+    return path
+
+
+def test_defaults_need_nothing() -> None:
+    assert load(parse(), {}) == Config()
+
+
+def test_flags_beat_environment_beats_file_beats_defaults(file: Path) -> None:
+    environment = {"OMNI_CONFIG": str(file), "OMNI_PORT": "2", "OMNI_HOST": "environment", "HOME": "/"}
+    config = load(parse("--port", "3"), environment)
+    assert (config.port, config.host, config.max_sessions, config.model) == (3, "environment", 11, "nano")
+
+
+def test_flag_names_the_file_before_the_environment_does(file: Path, tmp_path: Path) -> None:
+    assert load(parse("--config", str(file)), {"OMNI_CONFIG": str(tmp_path / "absent.toml")}).port == 1
+
+
+@pytest.mark.parametrize(
+    ("environment", "near"),
+    [({"OMNI_PROT": "1"}, "OMNI_PORT"), ({"OMNI_MAX_SESSION": "1"}, "OMNI_MAX_SESSIONS")],
+)
+def test_unknown_variable_names_the_nearest(environment: dict[str, str], near: str) -> None:
+    with pytest.raises(ConfigError, match=near):
+        load({}, environment)
+
+
+def test_unknown_key_in_the_file_names_the_nearest(tmp_path: Path) -> None:
+    path = tmp_path / "omni.toml"
+    path.write_text("max_sesions = 3\n")
+    with pytest.raises(ConfigError, match="max_sessions"):
+        load({"config": str(path)}, {})
+
+
+@pytest.mark.parametrize("content", ["port = ", "\x00", 'port = "x"', "port = 1.5", "port = true", "api_keys = [1]"])
+def test_bad_file_is_an_error_that_names_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "omni.toml"
+    path.write_text(content)
+    with pytest.raises(ConfigError, match=r"omni\.toml"):
+        load({"config": str(path)}, {})
+
+
+def test_missing_file_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot read"):
+        load({"config": str(tmp_path / "absent.toml")}, {})
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--port", "70000"), "port"),
+        (("--port", "x"), "whole number"),
+        (("--max-sessions", "0"), "max_sessions"),
+        (("--idle-timeout-s", "0"), "idle_timeout_s"),
+        (("--model", "nanno"), "did you mean nano"),
+        (("--log-level", "inof"), "did you mean info"),
+        (("--llm-url", "ftp://x", "--llm-model", "m"), "llm_url"),
+        (("--llm-url", "http://x/v1"), "llm_model"),
+        (("--llm-model", "m"), "llm_url"),
+        (("--allowed-origins", "https://x/path"), "allowed_origins"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(parse(*words), {})
+
+
+def test_lists_and_switches_from_every_source(tmp_path: Path) -> None:
+    path = tmp_path / "omni.toml"
+    path.write_text('api_keys = ["a", "b"]\nlog_json = true\n')
+    assert load({"config": str(path)}, {}).api_keys == ("a", "b")
+    assert load(parse("--api-keys", "a", "b,c"), {}).api_keys == ("a", "b", "c")
+    assert load({}, {"OMNI_API_KEYS": "a, b", "OMNI_LOG_JSON": "yes"}).api_keys == ("a", "b")
+    assert load({}, {"OMNI_LOG_JSON": "yes"}).log_json
+    assert not load(parse("--no-log-json", "--config", str(path)), {}).log_json
+
+
+def test_what_is_printed_reads_back_and_hides_secrets() -> None:
+    config = Config(port=9, api_keys=("sekret",), allowed_origins=("https://a.example",), log_json=True)
+    printed = config.as_toml()
+    assert "sekret" not in printed
+    values = tomllib.loads(printed)
+    assert (values["port"], values["allowed_origins"], values["log_json"]) == (9, ["https://a.example"], True)
