@@ -35,6 +35,8 @@ class Capabilities:
     sees: bool
     transcribes: bool
     """listen() reports what the user said"""
+    max_batch: int = 1
+    """sessions that one call may serve; 1: rows would only be looped over"""
 
 
 class OmniModel(Protocol[StateT]):

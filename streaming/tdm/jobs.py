@@ -69,6 +69,8 @@ class Job:
     """One piece of work for one session."""
 
     session_id: str
+    number: int
+    """counts the session's jobs; its result is known by it"""
     turn: int
     """guards barge-in: a result whose turn is older than the session's is dropped (law 8)"""
     work: Work

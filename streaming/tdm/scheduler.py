@@ -1,0 +1,56 @@
+"""Which jobs run next. Policy without tensors (law 10)."""
+
+from collections import deque
+
+from streaming.tdm.jobs import Job, Listen, Step
+
+
+class Scheduler:
+    """In a session, in order; between sessions, earliest deadline first, equal work together.
+
+    Bounded by its callers: a session has at most a handful of jobs outstanding, and sessions are admitted.
+    """
+
+    def __init__(self, max_batch: int = 1) -> None:
+        self._queues: dict[str, deque[Job]] = {}
+        self._max_batch = max_batch
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def add(self, job: Job) -> None:
+        """Queue a job behind the others of its session."""
+        self._queues.setdefault(job.session_id, deque()).append(job)
+
+    def cancel(self, session_id: str, before_turn: int) -> None:
+        """Drop the session's decoding of older turns. What keeps its state right (marks, rewinds) stays."""
+        queue = self._queues.get(session_id)
+        if queue is not None:
+            kept = [job for job in queue if not isinstance(job.work, Step) or job.turn >= before_turn]
+            queue.clear()
+            queue.extend(kept)
+
+    def next_batch(self) -> list[Job]:
+        """Take the most urgent job, and with it the equal heads of other sessions. Empty: nothing to do."""
+        heads = sorted((queue[0] for queue in self._queues.values() if queue), key=lambda job: job.due_s)
+        if not heads:
+            return []
+        kind = _kind(heads[0])
+        batch = [heads[0]] if kind is None else [job for job in heads if _kind(job) == kind][: self._max_batch]
+        for job in batch:
+            queue = self._queues[job.session_id]
+            queue.popleft()
+            if not queue:
+                del self._queues[job.session_id]
+        return batch
+
+
+def _kind(job: Job) -> object | None:
+    """What a job may share a batch with; None: it runs alone."""
+    match job.work:
+        case Listen():
+            return Listen
+        case Step(phase):
+            return phase
+        case _:
+            return None
