@@ -1,0 +1,1 @@
+"""Measures the real server from outside, as a client hears it."""
