@@ -22,12 +22,14 @@ class TextPart:
 
 @dataclass(frozen=True, slots=True)
 class AudioPart:
-    """Speech, as what was said. The sound itself is not kept."""
+    """Speech, as what was said. The conversation does not keep the sound itself."""
 
     transcript: str | None
     """None: not (yet) known"""
     duration_s: float
     """user: length of the turn; assistant: how much of it was heard"""
+    pcm: Pcm | None = field(default=None, compare=False, repr=False)
+    """[S] at Timing.input_rate, only in a user's CreateItem: sound that is still to be listened to"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -209,6 +211,8 @@ class Opened:
     timing: Timing
     settings: Settings
     voices: tuple[str, ...]
+    sees: bool = False
+    """pictures reach the model"""
 
 
 @dataclass(frozen=True, slots=True)
