@@ -10,6 +10,15 @@ from typing import Literal
 from omni.timing import Timing
 from omni.types import Pcm, Picture, Role
 
+
+class RefusedError(Exception):
+    """A command cannot be done. The message says why, and what to do; it becomes a Fault."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 # ---------------------------------------------------------------- values
 
 

@@ -5,17 +5,10 @@ from dataclasses import dataclass, replace
 
 from omni.speech.words import heard_text
 from omni.types import Word
-from streaming.events import AudioPart, ImagePart, Item, ItemStatus, Part, TextPart
+from streaming.events import AudioPart, ImagePart, Item, ItemStatus, Part, RefusedError, TextPart
 
 MAX_ITEMS = 2_000
 """beyond it the oldest are forgotten, so that an endless call stays bounded"""
-
-
-class UnknownItemError(LookupError):
-    """No item has this id."""
-
-    def __init__(self, item_id: str) -> None:
-        super().__init__(f"There is no item {item_id!r} in this conversation.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +27,8 @@ class Dialogue:
     def __iter__(self) -> Iterator[Item]:
         return iter(self._items.values())
 
-    def __len__(self) -> int:
-        return len(self._items)
+    def __contains__(self, item_id: str) -> bool:
+        return item_id in self._items
 
     @property
     def last_id(self) -> str | None:
@@ -43,11 +36,11 @@ class Dialogue:
         return next(reversed(self._items), None)
 
     def get(self, item_id: str) -> Item:
-        """An item by its id. Raises UnknownItemError."""
+        """An item by its id. Raises RefusedError."""
         try:
             return self._items[item_id]
         except KeyError:
-            raise UnknownItemError(item_id) from None
+            raise RefusedError("item_not_found", f"There is no item {item_id!r} in this conversation.") from None
 
     def is_latest_answer(self, item_id: str) -> bool:
         """No later answer of the assistant stands in the conversation."""
@@ -60,11 +53,12 @@ class Dialogue:
             the id before it, None when it is the first.
 
         Raises:
-            UnknownItemError: there is no item `after`.
-            ValueError: the item's id is taken.
+            RefusedError: there is no item `after`, or the item's id is taken.
         """
         if item.id in self._items:
-            raise ValueError(f"An item {item.id!r} is in the conversation already; ids must be unique.")
+            raise RefusedError(
+                "item_id_taken", f"An item {item.id!r} is in the conversation already; choose another id."
+            )
         if after in (None, self.last_id):
             previous = self.last_id
             self._items[item.id] = item
@@ -96,19 +90,20 @@ class Dialogue:
         """Cut a spoken answer to what was heard. A position beyond what it holds is clamped, never an error.
 
         Raises:
-            UnknownItemError: there is no such item.
-            ValueError: the item is no spoken answer.
+            RefusedError: there is no such item, or it is no spoken answer.
         """
         item = self.get(item_id)
         if item_id not in self._spoken or not isinstance(item.parts[0], AudioPart):
-            raise ValueError(f"Item {item_id!r} holds no speech of the assistant; only that can be truncated.")
+            raise RefusedError(
+                "invalid_value", f"Item {item_id!r} holds no speech of the assistant; only that can be cut."
+            )
         part = self._heard_part(item_id, min(max(0.0, heard_s), item.parts[0].duration_s))
         item = replace(item, parts=(part,), status="incomplete")
         self._items[item_id] = item
         return item
 
     def delete(self, item_id: str) -> None:
-        """Forget an item. Raises UnknownItemError."""
+        """Forget an item. Raises RefusedError."""
         self.get(item_id)
         del self._items[item_id]
         self._spoken.pop(item_id, None)

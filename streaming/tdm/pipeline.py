@@ -120,6 +120,13 @@ class Answer:
         Raises:
             EngineError: the model failed.
         """
+        try:
+            await self._decode()
+        finally:
+            self.playout.finish()
+            self.texts.put_nowait(None)
+
+    async def _decode(self) -> None:
         await self._pipeline.ask(Begin(self.reply))
         last = ended = False
         while not ended:
@@ -134,8 +141,6 @@ class Answer:
                 ended = True
             if not progress and not ended:
                 await self._clock.sleep_until(self._clock.now_s() + POLL_S)
-        self.playout.finish()
-        self.texts.put_nowait(None)
 
     def _phases(self, last: bool) -> tuple[Phase, ...]:
         if not self.reply.speaks:

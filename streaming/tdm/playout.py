@@ -131,9 +131,15 @@ class Playout:
         self._anchor_s = min(max(0.0, heard_s), self.sent_s)
         self._anchor_time_s = self._clock.now_s()
 
+    @property
     def heard_text(self) -> str:
         """The words that the listener has heard."""
         return heard_text(self._words, self.total_s, self.heard_s)
+
+    @property
+    def sent_text(self) -> str:
+        """The words that were sent, heard or not."""
+        return "".join(word.text for word in self._words[: self._n_text_sent])
 
     async def next(self) -> Chunk | None:
         """Wait until the next sound is due; None when the listener has heard the answer to its end."""
@@ -172,10 +178,10 @@ class Playout:
     async def _wait(self, until_s: float | None = None) -> None:
         """Return when something changed, or at a time."""
         self._changed.clear()
-        change = asyncio.ensure_future(self._changed.wait())
-        waits: list[asyncio.Future[object]] = [change]
+        change: asyncio.Future[bool] = asyncio.ensure_future(self._changed.wait())
+        waits: set[asyncio.Future[bool] | asyncio.Future[None]] = {change}
         if until_s is not None:
-            waits.append(asyncio.ensure_future(self._clock.sleep_until(until_s)))
+            waits.add(asyncio.ensure_future(self._clock.sleep_until(until_s)))
         try:
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         finally:

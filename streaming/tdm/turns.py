@@ -58,9 +58,11 @@ class _Speech:
 class Turns:
     """Turn detection of one session. Times are media time."""
 
-    def __init__(self, timing: Timing, detection: TurnDetection) -> None:
+    def __init__(self, timing: Timing, detection: TurnDetection, from_s: float = 0.0) -> None:
+        """Start at media time from_s."""
         self._window_s = timing.window_s
         self.detection = detection
+        self._from_s = from_s
         self._n = 0
         self._recent: deque[bool] = deque(maxlen=OVERLAP_WINDOWS + 2)
         self._speech: _Speech | None = None
@@ -135,7 +137,7 @@ class Turns:
 
     @property
     def _now_s(self) -> float:
-        return self._n * self._window_s
+        return self._from_s + self._n * self._window_s
 
     def _onset(self, n_needed: int) -> Signal | None:
         if not self._recent[-1] or sum(self._recent) < n_needed:

@@ -1,0 +1,201 @@
+"""One conversation: the one stateful object between a client and the engine.
+
+Commands come in by handle(), results of the engine by deliver(); events go out through the Outlet. The user's
+side is tdm/listener.py, the assistant's tdm/speaker.py, what they share tdm/conversation.py.
+"""
+
+from typing import Literal
+
+from streaming.events import (
+    AppendAudio,
+    AppendImage,
+    AudioPart,
+    Cancel,
+    Clear,
+    Closed,
+    Command,
+    Commit,
+    CreateItem,
+    DeleteItem,
+    Fault,
+    Heard,
+    Item,
+    ItemAdded,
+    ItemDeleted,
+    ItemRetrieved,
+    ItemTruncated,
+    Opened,
+    RefusedError,
+    ReplyOptions,
+    Respond,
+    RetrieveItem,
+    Settings,
+    TruncateItem,
+    Update,
+    Updated,
+)
+from streaming.tdm.clock import Clock
+from streaming.tdm.conversation import Conversation, Outlet
+from streaming.tdm.jobs import Result, Truncate
+from streaming.tdm.listener import Activity, Listener
+from streaming.tdm.pipeline import Engine
+from streaming.tdm.speaker import Speaker
+
+CloseReason = Literal["client", "busy", "idle", "expired", "too_slow", "shutdown", "fault"]
+
+
+class Session:
+    """See the module. All methods belong to one event loop, and are called one at a time."""
+
+    def __init__(  # noqa: PLR0917
+        self,
+        session_id: str,
+        engine: Engine,
+        activity: Activity,
+        clock: Clock,
+        outlet: Outlet,
+        settings: Settings,
+        lead_s: float,
+    ) -> None:
+        """Wire a session; open() starts it.
+
+        Args:
+            lead_s: how far ahead of the listener sound is sent, to ride out a network that stutters.
+        """
+        self.id = session_id
+        self._outlet = outlet
+        self._talk = Conversation(session_id, engine, clock, outlet, settings)
+        self._speaker = Speaker(self._talk, clock, lead_s, self._answer_ended)
+        self._listener = Listener(self._talk, self._speaker, activity, clock)
+
+    @property
+    def items(self) -> tuple[Item, ...]:
+        """The conversation so far."""
+        return tuple(self._talk.dialogue)
+
+    @property
+    def idle(self) -> bool:
+        """Neither side has a turn in progress."""
+        return not (self._listener.busy or self._speaker.active or self._speaker.guessing)
+
+    async def open(self) -> None:
+        """Make the model's state and tell the client. First call."""
+        talk = self._talk
+        voices = tuple(voice.name for voice in talk.capabilities.voices)
+        self._outlet.send(Opened(self.id, talk.capabilities.name, talk.timing, talk.settings, voices))
+        talk.rebuild()
+
+    def deliver(self, result: Result) -> None:
+        """Take a result of the engine."""
+        self._talk.pipeline.deliver(result)
+
+    async def close(self, reason: CloseReason, message: str) -> None:
+        """End the conversation and free what it holds. Last call."""
+        self._speaker.close()
+        self._talk.pipeline.close()
+        self._outlet.send(Closed(reason, message))
+
+    async def handle(self, command: Command) -> None:
+        """Do what the client asks. What cannot be done is answered by a Fault; the session lives on."""
+        try:
+            if isinstance(command, AppendAudio):
+                await self._listener.hear(command.pcm)
+            else:
+                self._handle(command)
+        except RefusedError as error:
+            self._talk.outlet.send(Fault("invalid_request_error", error.code, str(error)))
+
+    def _handle(self, command: Command) -> None:
+        dialogue = self._talk.dialogue
+        match command:
+            case AppendImage(image):
+                self._listener.see(image)
+            case Update(settings):
+                self._update(settings)
+            case Commit():
+                self._listener.commit()
+            case Clear():
+                self._listener.clear()
+            case CreateItem(item, after):
+                self._create(item, after)
+            case RetrieveItem(item_id):
+                self._outlet.send(ItemRetrieved(dialogue.get(item_id)))
+            case DeleteItem(item_id):
+                dialogue.delete(item_id)
+                self._refresh()
+                self._outlet.send(ItemDeleted(item_id))
+            case TruncateItem(item_id, heard_s):
+                self._truncate(item_id, heard_s)
+            case Heard(item_id, heard_s):
+                self._speaker.report(item_id, heard_s)
+            case Respond(options):
+                self._respond(options)
+            case Cancel(response_id):
+                self._cancel(response_id)
+
+    def _update(self, settings: Settings) -> None:
+        voices = [voice.name for voice in self._talk.capabilities.voices]
+        if settings.voice is not None and settings.voice not in voices:
+            raise RefusedError(
+                "invalid_value", f"There is no voice {settings.voice!r}; choose one of {', '.join(voices)}."
+            )
+        before, self._talk.settings = self._talk.settings, settings
+        self._listener.detect(settings.turn_detection)
+        if (settings.instructions, settings.voice) != (before.instructions, before.voice):
+            self._refresh()
+        self._outlet.send(Updated(settings))
+
+    def _create(self, item: Item, after: str | None) -> None:
+        at_end = after in (None, self._talk.dialogue.last_id)
+        previous = self._talk.dialogue.add(item, after)
+        if at_end and self.idle and not self._talk.stale:
+            self._talk.inform(item)
+        else:
+            self._refresh()
+        self._outlet.send(ItemAdded(item, previous))
+
+    def _respond(self, options: ReplyOptions) -> None:
+        if self._speaker.active:
+            raise RefusedError(
+                "conversation_already_has_active_response",
+                f"Response {self._speaker.response_id} is under way; wait for response.done or cancel it.",
+            )
+        self._speaker.discard()
+        if self._talk.stale:
+            self._talk.rebuild()
+        self._listener.prepare(options)
+        self._speaker.release(None)
+
+    def _cancel(self, response_id: str | None) -> None:
+        if not self._speaker.active or response_id not in (None, self._speaker.response_id):
+            raise RefusedError("response_cancel_not_active", "No such response is under way; nothing was cancelled.")
+        self._listener.interrupt("client_cancelled")
+
+    def _truncate(self, item_id: str, heard_s: float) -> None:
+        if self._speaker.report(item_id, heard_s):
+            if self._speaker.holding:
+                # Whether this is an interruption is still open; what the client heard is settled.
+                self._outlet.send(ItemTruncated(item_id, self._speaker.heard_s, self._speaker.heard_text))
+                return
+            # The client has stopped playing: nobody would hear the rest.
+            self._listener.interrupt("client_cancelled")
+        item = self._talk.dialogue.truncate(item_id, heard_s)
+        part = item.parts[0]
+        if isinstance(part, AudioPart):
+            if self._talk.dialogue.is_latest_answer(item_id):
+                self._talk.pipeline.tell(Truncate(part.duration_s))
+            else:
+                self._refresh()
+            self._outlet.send(ItemTruncated(item_id, part.duration_s, part.transcript or ""))
+
+    def _answer_ended(self, error: str | None) -> None:
+        if error is not None:
+            self._talk.engine_failed(error)
+        if self._talk.stale and not self._listener.busy:
+            self._talk.rebuild()
+
+    def _refresh(self) -> None:
+        """The model's state must be made anew: now, or when the turn under way is over."""
+        self._talk.stale = True
+        if self.idle:
+            self._talk.rebuild()

@@ -1,0 +1,73 @@
+"""What both sides of a conversation share: settings, dialogue, the line to the engine, the way to the client."""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from omni.types import Reply, Unit, Voice
+from streaming.events import Event, Fault, ImagePart, Item, ReplyOptions, Settings
+from streaming.tdm.clock import Clock
+from streaming.tdm.dialogue import Dialogue, text_of
+from streaming.tdm.jobs import Listen, Open
+from streaming.tdm.pipeline import Engine, Pipeline
+
+
+class Outlet(Protocol):
+    """Where a session's events go."""
+
+    def send(self, event: Event) -> None:
+        """Queue an event for the client. Never blocks."""
+        ...
+
+    async def drain(self) -> None:
+        """Return when the client has room for more sound."""
+        ...
+
+
+class Conversation:
+    """Keeps the model's state in step with the dialogue and the settings."""
+
+    def __init__(self, session_id: str, engine: Engine, clock: Clock, outlet: Outlet, settings: Settings) -> None:
+        self.capabilities = engine.capabilities
+        self.timing = engine.timing
+        self.outlet = outlet
+        self.settings = settings
+        self.dialogue = Dialogue()
+        self.pipeline = Pipeline(session_id, engine, clock)
+        self.stale = False
+        """the model's state no longer matches; it is made anew between turns"""
+
+    def rebuild(self) -> None:
+        """Make the model's state anew from the settings and the dialogue."""
+        self.stale = False
+        self.pipeline.tell(Open(self.settings.instructions, self._voice()))
+        for item in self.dialogue:
+            self.inform(item)
+
+    def inform(self, item: Item) -> None:
+        """Tell the model of an item."""
+        for unit in _units(item):
+            self.pipeline.tell(Listen(unit))
+
+    def reply(self, options: ReplyOptions) -> Reply:
+        """How to answer: as the session is set, unless the options say otherwise."""
+        speaks = self.settings.speaks if options.speaks is None else options.speaks
+        return Reply(speaks, options.instructions, options.max_tokens or self.settings.max_tokens)
+
+    def engine_failed(self, message: str) -> None:
+        """Tell the client that the model failed; its state is made anew before the next turn."""
+        self.stale = True
+        self.outlet.send(
+            Fault("server_error", "model_error", f"The model failed ({message}). The conversation goes on.")
+        )
+
+    def _voice(self) -> Voice | None:
+        return next((voice for voice in self.capabilities.voices if voice.name == self.settings.voice), None)
+
+
+def _units(item: Item) -> Iterator[Unit]:
+    for part in item.parts:
+        if isinstance(part, ImagePart):
+            yield Unit(image=part.image)
+    text = text_of(item.parts)
+    if text:
+        yield Unit(text=text, role=item.role)

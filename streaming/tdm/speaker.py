@@ -1,0 +1,235 @@
+"""The life of answers: prepared on a guess, released, held while the user speaks over them, cut to what was heard."""
+
+import asyncio
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+from uuid import uuid4
+
+from omni.types import Reply
+from streaming.events import (
+    AudioPart,
+    EndStatus,
+    Item,
+    Measured,
+    ReplyOptions,
+    ResponseEnded,
+    ResponseSpeech,
+    ResponseStarted,
+    ResponseText,
+    TextPart,
+)
+from streaming.tdm.clock import Clock
+from streaming.tdm.conversation import Conversation
+from streaming.tdm.jobs import MarkState, Rewind, Truncate
+from streaming.tdm.pipeline import Answer, EngineError
+from streaming.tdm.playout import Playout
+
+GUESS = "guess"
+"""name of the mark before a speculative answer"""
+
+
+@dataclass(slots=True)
+class _Response:
+    """An answer and what the client knows of it."""
+
+    answer: Answer
+    run: "asyncio.Task[None]"
+    id: str
+    item_id: str
+    options: ReplyOptions
+    send: "asyncio.Task[None] | None" = None
+    """set once it is released"""
+    speech_end_s: float | None = None
+    """clock time at which the user stopped speaking; None: they did not speak"""
+    released_s: float = 0.0
+    audible: bool = False
+
+
+class Speaker:
+    """At most one answer at a time: on its way (active), or prepared and not yet wanted (guessed)."""
+
+    def __init__(
+        self, conversation: Conversation, clock: Clock, lead_s: float, ended: Callable[[str | None], None]
+    ) -> None:
+        """Wire it; ended is called when an answer is over, with the model's error if it failed."""
+        self._clock = clock
+        self._timing = conversation.timing
+        self._lead_s = lead_s
+        self._pipeline = conversation.pipeline
+        self._dialogue = conversation.dialogue
+        self._outlet = conversation.outlet
+        self._ended = ended
+        self._response: _Response | None = None
+
+    @property
+    def active(self) -> bool:
+        """An answer that the client knows of is not over."""
+        return self._response is not None and self._response.send is not None
+
+    @property
+    def guessing(self) -> bool:
+        """An answer is being prepared that may not be wanted."""
+        return self._response is not None and self._response.send is None
+
+    @property
+    def response_id(self) -> str | None:
+        """Id of the active response."""
+        return self._response.id if self._response and self.active else None
+
+    @property
+    def item_id(self) -> str | None:
+        """Item of the active response."""
+        return self._response.item_id if self._response and self.active else None
+
+    def prepare(self, reply: Reply, options: ReplyOptions) -> None:
+        """Start an answer and keep it back."""
+        self._pipeline.tell(MarkState(GUESS))
+        playout = Playout(self._clock, self._timing, self._lead_s)
+        answer = Answer(self._pipeline, self._clock, playout, reply)
+        run = asyncio.create_task(answer.run())
+        run.add_done_callback(lambda task: task.cancelled() or task.exception())
+        self._response = _Response(answer, run, f"resp_{uuid4().hex[:20]}", f"item_{uuid4().hex[:20]}", options)
+
+    def discard(self) -> None:
+        """The guess was wrong: forget the prepared answer."""
+        if self._response is not None and self.guessing:
+            self._response.run.cancel()
+            self._response = None
+            self._pipeline.next_turn()
+            self._pipeline.tell(Rewind(GUESS))
+
+    def release(self, speech_end_s: float | None) -> None:
+        """The prepared answer is wanted: tell the client and let it sound."""
+        response = self._response
+        if response is None:
+            raise RuntimeError("no answer was prepared")
+        response.speech_end_s = speech_end_s
+        response.released_s = self._clock.now_s()
+        speaks = response.answer.reply.speaks
+        part = AudioPart("", 0.0) if speaks else TextPart("")
+        previous = self._dialogue.add(Item(response.item_id, "assistant", (part,), "in_progress"))
+        self._outlet.send(
+            ResponseStarted(
+                response.id, response.item_id, previous, speaks, response.options.metadata, self._pipeline.turn
+            )
+        )
+        response.answer.playout.release()
+        response.send = asyncio.create_task(self._send(response))
+
+    def hold(self) -> None:
+        """The user speaks over the answer: stop until resume() or abandon()."""
+        if self._response is not None:
+            self._response.answer.hold()
+
+    def resume(self) -> float:
+        """It was no interruption. Returns the position from which the answer goes on."""
+        if self._response is None:
+            raise RuntimeError("no answer is on hold")
+        return self._response.answer.resume()
+
+    def report(self, item_id: str, heard_s: float) -> bool:
+        """The player's position; False if the item is not the active answer's."""
+        if item_id != self.item_id or self._response is None:
+            return False
+        self._response.answer.playout.report(heard_s)
+        return True
+
+    @property
+    def heard_s(self) -> float:
+        """Listener's position in the active answer."""
+        return self._response.answer.playout.heard_s if self._response else 0.0
+
+    @property
+    def heard_text(self) -> str:
+        """What the listener has heard of the active answer."""
+        return self._response.answer.playout.heard_text if self._response else ""
+
+    @property
+    def holding(self) -> bool:
+        """The active answer is on hold."""
+        return self.active and self._response is not None and self._response.answer.playout.holding
+
+    def abandon(self, reason: Literal["turn_detected", "client_cancelled"]) -> None:
+        """End the active answer where the listener is; dialogue and model keep only what was heard."""
+        response = self._response
+        if response is None or response.send is None:
+            return
+        response.answer.hold()
+        response.run.cancel()
+        response.send.cancel()
+        self._pipeline.next_turn()
+        heard_s = response.answer.playout.heard_s if response.answer.reply.speaks else math.inf
+        self._pipeline.tell(Truncate(heard_s))
+        self._finish(response, "cancelled", reason)
+
+    def close(self) -> None:
+        """Stop everything; the client is gone."""
+        if self._response is not None:
+            self._response.run.cancel()
+            if self._response.send is not None:
+                self._response.send.cancel()
+            self._response = None
+
+    async def _send(self, response: _Response) -> None:
+        try:
+            if response.answer.reply.speaks:
+                await self._send_speech(response)
+            else:
+                await self._send_text(response)
+            await response.run
+        except EngineError as error:
+            self._finish(response, "failed", None, str(error))
+        else:
+            if response.answer.max_tokens_reached and response.answer.reply.max_tokens is not None:
+                self._finish(response, "incomplete", "max_output_tokens")
+            else:
+                self._finish(response, "completed", None)
+
+    async def _send_speech(self, response: _Response) -> None:
+        playout = response.answer.playout
+        while True:
+            await self._outlet.drain()
+            chunk = await playout.next()
+            if chunk is None:
+                return
+            self._outlet.send(
+                ResponseSpeech(response.id, response.item_id, chunk.pcm, chunk.text, chunk.at_s, self._pipeline.turn)
+            )
+            if not response.audible:
+                response.audible = True
+                self._measure(response)
+
+    async def _send_text(self, response: _Response) -> None:
+        while (text := await response.answer.texts.get()) is not None:
+            await self._outlet.drain()
+            self._outlet.send(ResponseText(response.id, response.item_id, text, self._pipeline.turn))
+
+    def _measure(self, response: _Response) -> None:
+        if response.speech_end_s is not None:
+            now_s = self._clock.now_s()
+            self._outlet.send(Measured(response.id, now_s - response.speech_end_s, now_s - response.released_s))
+
+    def _finish(
+        self,
+        response: _Response,
+        status: EndStatus,
+        reason: Literal["turn_detected", "client_cancelled", "max_output_tokens"] | None,
+        error: str | None = None,
+    ) -> None:
+        answer, playout = response.answer, response.answer.playout
+        item_status: Literal["completed", "incomplete"] = "completed" if status == "completed" else "incomplete"
+        if answer.reply.speaks:
+            item = self._dialogue.answer(response.item_id, playout.words, playout.total_s, playout.heard_s, item_status)
+            full_text = playout.sent_text
+        else:
+            full_text = answer.text
+            item = Item(response.item_id, "assistant", (TextPart(full_text),), item_status)
+            self._dialogue.replace(item)
+        self._response = None
+        n_tokens = answer.n_tokens
+        self._outlet.send(
+            ResponseEnded(response.id, item, status, reason, error, full_text, 0, n_tokens, self._pipeline.turn)
+        )
+        self._ended(error)

@@ -1,0 +1,270 @@
+"""A scripted model and a harness that plays conversations on a manual clock.
+
+Speech is spelled in levels: every word is a stretch of constant level that names it, so that what was said,
+and what was played, can be read back from samples exactly.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from omni.model import Capabilities, Mark, Phase
+from omni.speech.words import heard_text
+from omni.timing import Timing
+from omni.types import Delta, Pcm, Reply, Role, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
+from streaming.events import AppendAudio, Command, Event, ResponseSpeech, Settings
+from streaming.session import Session
+from streaming.tdm.clock import ManualClock, settle
+from streaming.tdm.jobs import Result
+from streaming.tdm.worker import Worker
+
+TIMING = Timing()
+WORD_S = 0.24
+_SEPARATOR = 0.15
+_vocabulary: dict[str, int] = {}
+
+
+def say(text: str, rate: int = TIMING.input_rate) -> Pcm:
+    """The text as sound: each word WORD_S long."""
+    parts = []
+    for word in text.split():
+        level = 0.2 + 0.001 * _vocabulary.setdefault(word, len(_vocabulary))
+        n = round(WORD_S * rate)
+        parts += [np.full(n - n // 12, level, np.float32), np.full(n // 12, _SEPARATOR, np.float32)]
+    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+
+def silence(seconds: float, rate: int = TIMING.input_rate) -> Pcm:
+    return np.zeros(round(seconds * rate), np.float32)
+
+
+def noise(seconds: float) -> Pcm:
+    """Sound that voice activity takes for speech and that has no words."""
+    return np.full(round(seconds * TIMING.input_rate), _SEPARATOR, np.float32)
+
+
+def read(pcm: Pcm) -> str:
+    """The words in sound, those cut off included."""
+    words = {round(0.001 * index, 3): word for word, index in _vocabulary.items()}
+    found, before = [], None
+    for level in pcm[np.insert(np.diff(pcm) != 0, 0, True)] if len(pcm) else []:
+        word = words.get(round(float(level) - 0.2, 3))
+        if word is not None and word != before:
+            found.append(word)
+        before = word
+    return " ".join(found)
+
+
+@dataclass
+class ScriptedState:
+    instructions: str
+    history: list[tuple[Role, str]] = field(default_factory=list)
+    audio: Pcm = field(default_factory=lambda: np.zeros(0, np.float32))
+    typed: list[str] = field(default_factory=list)
+    n_images: int = 0
+    reply: Reply | None = None
+    to_think: list[str] = field(default_factory=list)
+    to_speak: list[str] = field(default_factory=list)
+    words: list[Word] = field(default_factory=list)
+    spoken_s: float = 0.0
+
+
+class ScriptedModel:
+    """OmniModel whose answers are a function of what it was told; it notes what it was asked to do."""
+
+    def __init__(
+        self,
+        answer: Callable[[ScriptedState, str], str] = lambda state, text: f"You said {text} .",
+        finished: Callable[[str], float | None] = lambda text: 0.1 if text.endswith("and") else 0.9,
+        max_batch: int = 1,
+    ) -> None:
+        self.timing = TIMING
+        voices = (Voice("plain"), Voice("other"))
+        self.capabilities = Capabilities("scripted", voices, sees=True, transcribes=True, max_batch=max_batch)
+        self.fail: Exception | None = None
+        self.states: list[ScriptedState] = []
+        self.log: list[str] = []
+        self._answer = answer
+        self._finished = finished
+
+    def prepare_voice(self, name: str, reference: Pcm) -> Voice:
+        return Voice(name, state={"reference": reference})
+
+    def open(self, instructions: str, voice: Voice | None) -> ScriptedState:
+        self.log.append(f"open {voice.name if voice else 'default'}")
+        self.states.append(ScriptedState(instructions))
+        return self.states[-1]
+
+    def listen(self, units: Sequence[Unit], states: Sequence[ScriptedState]) -> list[list[Delta]]:
+        return [self._listen(unit, state) for unit, state in zip(units, states, strict=True)]
+
+    def _listen(self, unit: Unit, state: ScriptedState) -> list[Delta]:
+        self.log.append("listen")
+        if unit.image is not None:
+            state.n_images += 1
+        if unit.text is not None:
+            if unit.role == "user":
+                state.typed.append(unit.text)
+            else:
+                state.history.append((unit.role, unit.text))
+        if unit.audio is None:
+            return []
+        state.audio = np.concatenate([state.audio, unit.audio])
+        text = read(state.audio)
+        return [Transcript(text, self._finished(text))]
+
+    def begin(self, state: ScriptedState, reply: Reply) -> None:
+        self.log.append("begin")
+        text = " ".join([*state.typed, read(state.audio)]).strip()
+        state.audio, state.typed = np.zeros(0, np.float32), []
+        state.history.append(("user", text))
+        state.reply, state.words, state.spoken_s, state.to_speak = reply, [], 0.0, []
+        state.to_think = self._answer(state, text).split()
+
+    def step(self, phase: Phase, states: Sequence[ScriptedState]) -> list[list[Delta]]:
+        if self.fail is not None:
+            error, self.fail = self.fail, None
+            raise error
+        return [self._think(state) if phase is Phase.THINK else self._speak(state) for state in states]
+
+    def _think(self, state: ScriptedState) -> list[Delta]:
+        self.log.append("think")
+        words, state.to_think = state.to_think[:2], state.to_think[2:]
+        state.to_speak += words
+        last = not state.to_think
+        if last and state.reply is not None and not state.reply.speaks:
+            state.history.append(("assistant", " ".join(state.to_speak)))
+            state.reply = None
+        return [TextDelta("".join(f" {word}" for word in words), last)]
+
+    def _speak(self, state: ScriptedState) -> list[Delta]:
+        self.log.append("speak")
+        deltas: list[Delta] = []
+        if state.to_speak:
+            words = tuple(Word(f" {word}", index * WORD_S) for index, word in enumerate(state.to_speak))
+            pcm = say(" ".join(state.to_speak), TIMING.output_rate)
+            deltas.append(SpeechDelta(pcm, words))
+            state.words += [Word(word.text, state.spoken_s + word.start_s) for word in words]
+            state.spoken_s += len(pcm) / TIMING.output_rate
+            state.to_speak = []
+        if not state.to_think and state.reply is not None:
+            state.history.append(("assistant", "".join(word.text for word in state.words).strip()))
+            state.reply = None
+            deltas.append(TurnEnd("completed", len(state.words)))
+        return deltas
+
+    def mark(self, state: ScriptedState) -> Mark:
+        return deepcopy(state)
+
+    def rewind(self, state: ScriptedState, mark: Mark) -> None:
+        state.__dict__.update(deepcopy(mark).__dict__)
+
+    def truncate(self, state: ScriptedState, heard_s: float) -> None:
+        text = heard_text(state.words, state.spoken_s, heard_s).strip()
+        if state.reply is None and state.history and state.history[-1][0] == "assistant":
+            state.history.pop()
+        state.reply, state.to_think, state.to_speak = None, [], []
+        if text:
+            state.history.append(("assistant", text))
+
+    def close(self, state: ScriptedState) -> None:
+        self.states.remove(state)
+
+
+class LevelActivity:
+    """Voice activity by level: anything but silence is speech."""
+
+    def __init__(self) -> None:
+        self._rest = np.zeros(0, np.float32)
+
+    async def probabilities(self, pcm: Pcm) -> list[float]:
+        self._rest = np.concatenate([self._rest, pcm])
+        n = len(self._rest) // TIMING.window_samples
+        windows, self._rest = np.split(self._rest, [n * TIMING.window_samples])
+        return [float(np.abs(window).mean() > 0.05) for window in windows.reshape(n, TIMING.window_samples)]
+
+
+class Client:
+    """One client: collects events, and plays what it is sent as a careful player would."""
+
+    def __init__(self, session_id: str, stage: "Stage", settings: Settings, lead_s: float) -> None:
+        self.events: list[Event] = []
+        self.blocked = asyncio.Event()
+        self.blocked.set()
+        self._stage = stage
+        self.session = Session(session_id, stage.worker, LevelActivity(), stage.clock, self, settings, lead_s)
+
+    def send(self, event: Event) -> None:
+        self.events.append(event)
+
+    async def drain(self) -> None:
+        await self.blocked.wait()
+
+    def of(self, *kinds: type) -> list[Event]:
+        return [event for event in self.events if isinstance(event, kinds)]
+
+    @property
+    def kinds(self) -> list[str]:
+        """Names of the events so far, repetitions and sound merged."""
+        names = [type(event).__name__ for event in self.events]
+        return [name for index, name in enumerate(names) if index == 0 or names[index - 1] != name]
+
+    def sound(self, response_id: str | None = None) -> Pcm:
+        """All sound that was sent (of one response), in order of sending."""
+        parts = [
+            event.pcm
+            for event in self.events
+            if isinstance(event, ResponseSpeech) and response_id in (None, event.response_id)
+        ]
+        return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+
+    async def do(self, command: Command) -> None:
+        await self.session.handle(command)
+        await self._stage.run()
+
+
+class Stage:
+    """Engine, clock and any number of clients. Time passes only in hear() and wait()."""
+
+    def __init__(self, model: ScriptedModel | None = None) -> None:
+        self.model = model or ScriptedModel()
+        self.clock = ManualClock()
+        self.worker: Worker[ScriptedState] = Worker(self.model, self._deliver)
+        self.clients: dict[str, Client] = {}
+        self.engine_runs = True
+
+    def _deliver(self, result: Result) -> None:
+        client = self.clients.get(result.job.session_id)
+        if client is not None:
+            client.session.deliver(result)
+
+    async def join(self, name: str = "a", settings: Settings | None = None, lead_s: float = 0.3) -> Client:
+        client = self.clients[name] = Client(name, self, settings or Settings(), lead_s)
+        await client.session.open()
+        await self.run()
+        return client
+
+    async def run(self) -> None:
+        """Let the engine work until it has nothing to do."""
+        await settle()
+        while self.engine_runs and self.worker.step():
+            await settle()
+
+    async def hear(self, *sounds: tuple[Client, Pcm]) -> None:
+        """Clients speak at the same time, in real time of the manual clock, packet by packet."""
+        packet = TIMING.packet_samples
+        for begin in range(0, max(len(pcm) for _, pcm in sounds), packet):
+            for client, pcm in sounds:
+                if begin < len(pcm):
+                    await client.session.handle(AppendAudio(pcm[begin : begin + packet]))
+            await self.run()
+            await self.clock.advance(TIMING.packet_ms / 1000)
+            await self.run()
+
+    async def wait(self, seconds: float, *clients: Client) -> None:
+        """Time passes; microphones are open and silent."""
+        listeners = clients or tuple(self.clients.values())
+        await self.hear(*((client, silence(seconds)) for client in listeners))
