@@ -1,0 +1,247 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { CREATED, answer, calling, done, makeSession, sound } from "./fakes.js";
+
+const SPEECH_STARTED = { type: "input_audio_buffer.speech_started", item_id: "u2", audio_start_ms: 0 };
+const SPEECH_STOPPED = { type: "input_audio_buffer.speech_stopped", item_id: "u2", audio_end_ms: 900 };
+
+const RIVER = [
+  ["Paris lies", 500],
+  [" on the river", 500],
+  [" Seine.", 500],
+];
+
+test("a call begins with the settings that the person chose, and only with those", () => {
+  const plain = calling();
+  assert.equal(plain.session.state.phase, "live");
+  assert.deepEqual(plain.live().sent, []);
+  const chosen = calling({ voice: "deep", instructions: "Be brief." });
+  assert.deepEqual(chosen.live().of("session.update")[0].session, {
+    type: "realtime",
+    audio: { output: { voice: "deep" } },
+    instructions: "Be brief.",
+  });
+  assert.equal(chosen.session.state.voice, "deep");
+});
+
+test("a voice that this server does not have is not asked for", () => {
+  assert.deepEqual(calling({ voice: "gone", instructions: null }).live().sent, []);
+});
+
+test("a picture rides on the next packet, once, and waits while the line is congested", () => {
+  const { session, live } = calling();
+  session.see("old");
+  session.see("new");
+  live().congested = true;
+  session.hear(new Float32Array(480));
+  live().congested = false;
+  session.hear(new Float32Array(480));
+  session.hear(new Float32Array(480));
+  const frames = live().of("input_audio_buffer.append").map((message) => message.video_frames);
+  assert.deepEqual(frames, [undefined, ["new"], undefined]);
+});
+
+test("the moods follow the conversation", () => {
+  const { session, live } = calling();
+  const moods = [];
+  const note = () => moods.push(session.state.mood);
+  note();
+  live().says(SPEECH_STARTED);
+  note();
+  live().says(SPEECH_STOPPED);
+  note();
+  live().says(...answer("a1", RIVER));
+  note();
+  session.progress({ item: "a1", heardMs: 20, playing: true });
+  note();
+  session.progress({ item: "a1", heardMs: 1500, playing: false });
+  live().says(done("a1", "completed", "Paris lies on the river Seine."));
+  note();
+  assert.deepEqual(moods, ["listening", "hearing", "thinking", "thinking", "speaking", "listening"]);
+});
+
+test("speech over the answer silences it at once and reports exactly how much was heard", () => {
+  const { session, live, played } = calling();
+  live().says(...answer("a1", RIVER));
+  session.progress({ item: "a1", heardMs: 300, playing: true });
+  live().says(SPEECH_STARTED);
+  assert.deepEqual(played.at(-1), ["hush"]);
+  session.hushed({ item: "a1", heardMs: 712.4 });
+  assert.deepEqual(live().of("playback.ack").at(-1), { type: "playback.ack", item_id: "a1", audio_end_ms: 712 });
+});
+
+test("sound of an answer on hold is not played", () => {
+  const { live, played } = calling();
+  live().says(...answer("a1", RIVER), SPEECH_STARTED, sound("a1", 1500, 100));
+  assert.equal(played.filter(([what]) => what === "play").length, 3);
+});
+
+test("an interrupted answer keeps what was heard and strikes out the rest", () => {
+  const { session, live } = calling();
+  live().says(...answer("a1", RIVER), SPEECH_STARTED);
+  session.hushed({ item: "a1", heardMs: 800 });
+  live().says(done("a1", "cancelled", "Paris lies on the"));
+  const [line] = session.transcript.lines;
+  assert.equal(line.cut, true);
+  assert.equal(line.text.slice(0, line.heard), "Paris lies on the");
+});
+
+test("a cough does not end the answer: it goes on from where the server says, words unrepeated", () => {
+  const { session, live, played } = calling();
+  live().says(...answer("a1", RIVER), SPEECH_STARTED);
+  session.hushed({ item: "a1", heardMs: 800 });
+  const resume = { type: "overlap.decision", decision: "resume", item_id: "u2", response_id: "resp_a1", resumes_at_ms: 500 };
+  live().says(resume, sound("a1", 500, 1000));
+  assert.deepEqual(played.at(-1), ["play", "a1", 500, 24000]);
+  session.progress({ item: "a1", heardMs: 1500, playing: false });
+  live().says(done("a1", "completed", "Paris lies on the river Seine."));
+  const lines = session.transcript.lines;
+  assert.equal(lines.length, 1);
+  assert.equal(lines[0].text, "Paris lies on the river Seine.");
+  assert.equal(lines[0].cut, false);
+});
+
+test("speech after the answer was heard to its end hushes nothing", () => {
+  const { session, live, played } = calling();
+  live().says(...answer("a1", RIVER), done("a1", "completed", "Paris lies on the river Seine."));
+  session.progress({ item: "a1", heardMs: 1500, playing: false });
+  live().says(SPEECH_STARTED);
+  assert.equal(played.filter(([what]) => what === "hush").length, 0);
+});
+
+test("speech over the last of an answer that was sent completely is an interruption too", () => {
+  const { session, live, played } = calling();
+  live().says(...answer("a1", RIVER), done("a1", "completed", "Paris lies on the river Seine."));
+  session.progress({ item: "a1", heardMs: 900, playing: true });
+  live().says(SPEECH_STARTED);
+  assert.deepEqual(played.at(-1), ["hush"]);
+  session.hushed({ item: "a1", heardMs: 910 });
+  live().says({ type: "conversation.item.truncated", item_id: "a1", audio_end_ms: 910, transcript: "Paris lies on the" });
+  assert.equal(session.transcript.lines[0].cut, true);
+});
+
+test("the heard position is reported a few times a second, and at the end", () => {
+  const { session, live } = calling();
+  live().says(...answer("a1", RIVER));
+  for (let heardMs = 40; heardMs <= 1480; heardMs += 40) session.progress({ item: "a1", heardMs, playing: true });
+  session.progress({ item: "a1", heardMs: 1500, playing: false });
+  const positions = live().of("playback.ack").map((message) => message.audio_end_ms);
+  assert.deepEqual(positions, [280, 560, 840, 1120, 1400, 1500]);
+});
+
+test("typed words stop the answer, say what was heard of it, and ask for another", () => {
+  const { session, live, played } = calling();
+  live().says(...answer("a1", RIVER));
+  session.progress({ item: "a1", heardMs: 240, playing: true });
+  session.type("And London?");
+  assert.deepEqual(
+    live().sent.map(({ type }) => type),
+    ["playback.ack", "response.cancel", "conversation.item.create", "response.create"],
+  );
+  live().says(sound("a1", 1500, 100));
+  assert.deepEqual(played.at(-1), ["hush"]);
+});
+
+test("cancelling what has just ended is not shown as a fault", () => {
+  const { session, live } = calling();
+  live().says({ type: "error", error: { code: "response_cancel_not_active", message: "none" } });
+  assert.equal(session.state.notice, null);
+  live().says({ type: "error", error: { code: "server_error", message: "The model ran out of memory." } });
+  assert.deepEqual(session.state.notice, { kind: "fault", detail: "The model ran out of memory." });
+});
+
+test("a lost connection is restored by itself, with the conversation as both sides heard it", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { session, transports, live } = calling();
+  live().says(
+    { type: "conversation.item.added", item: { id: "u1", role: "user", content: [{ type: "input_text", text: "Where?" }] } },
+    ...answer("a1", RIVER),
+  );
+  session.progress({ item: "a1", heardMs: 600, playing: true });
+  live().onClose(1006, "");
+  assert.equal(session.state.phase, "reconnecting");
+  context.mock.timers.tick(500);
+  assert.equal(transports.length, 2);
+  live().says(CREATED);
+  assert.equal(session.state.phase, "live");
+  assert.equal(session.state.notice, null);
+  const items = live().of("conversation.item.create").map(({ item }) => [item.id, item.role, item.content[0].text]);
+  assert.deepEqual(items, [
+    ["u1", "user", "Where?"],
+    ["a1", "assistant", "Paris lies on the river"],
+  ]);
+});
+
+test("history that the server echoes makes no second caption", () => {
+  const { session, live } = calling();
+  const added = { type: "conversation.item.added", item: { id: "u1", role: "user", content: [{ text: "Where?" }] } };
+  live().says(added, added);
+  assert.equal(session.transcript.lines.length, 1);
+});
+
+test("tries grow apart and end in words", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { session, transports, live } = calling();
+  live().onClose(1006, "");
+  context.mock.timers.tick(499);
+  assert.equal(transports.length, 1);
+  context.mock.timers.tick(1);
+  live().onClose(1006, "");
+  context.mock.timers.tick(999);
+  assert.equal(transports.length, 2);
+  for (let i = 0; i < 20 && session.state.phase === "reconnecting"; i += 1) {
+    context.mock.timers.tick(8000);
+    live().onClose(1006, "");
+  }
+  assert.equal(session.state.phase, "idle");
+  assert.equal(session.state.notice.kind, "lost");
+});
+
+for (const [code, farewell, kind] of [
+  [1013, "busy", "busy"],
+  [1006, null, "unreachable"],
+  [1008, null, "refused"],
+]) {
+  test(`a call closed with ${code} before it began says: ${kind}`, () => {
+    const { session, live } = makeSession();
+    session.start({});
+    if (farewell) live().says({ type: "session.closed", reason: farewell, message: "all 4 places are taken" });
+    live().onClose(code, "");
+    assert.equal(session.state.phase, "idle");
+    assert.equal(session.state.notice.kind, kind);
+    assert.equal(session.state.notice.detail, farewell && "all 4 places are taken");
+  });
+}
+
+for (const [code, kind] of [
+  [1012, "restarting"],
+  [1013, "waiting"],
+  [1011, "reconnecting"],
+]) {
+  test(`a call closed with ${code} on the way goes on, and says: ${kind}`, (context) => {
+    context.mock.timers.enable({ apis: ["setTimeout"] });
+    const { session, live } = calling();
+    live().onClose(code, "");
+    assert.equal(session.state.phase, "reconnecting");
+    assert.equal(session.state.notice.kind, kind);
+  });
+}
+
+test("hanging up while reconnecting stops trying", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { session, transports, live } = calling();
+  live().onClose(1006, "");
+  session.hangUp();
+  context.mock.timers.tick(60_000);
+  assert.equal(transports.length, 1);
+  assert.equal(session.state.phase, "idle");
+});
+
+test("a turn in which nothing was understood leaves no caption and no endless thinking", () => {
+  const { session, live } = calling();
+  live().says(SPEECH_STARTED, SPEECH_STOPPED, { type: "input_audio_buffer.committed", item_id: "u2" });
+  live().says({ type: "conversation.item.input_audio_transcription.completed", item_id: "u2", transcript: "" });
+  assert.equal(session.transcript.lines.length, 0);
+  assert.equal(session.state.mood, "listening");
+});

@@ -1,0 +1,76 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { partsOf } from "../../web/captions.js";
+import { Transcript } from "../../web/transcript.js";
+
+function speaking() {
+  const transcript = new Transcript();
+  transcript.words("a", "One", 0);
+  transcript.words("a", " two", 400);
+  transcript.words("a", " three.", 800);
+  return transcript;
+}
+
+test("words are shown as they are heard, those to come apart", () => {
+  const transcript = speaking();
+  transcript.heard("a", 500);
+  assert.deepEqual(partsOf(transcript.lines[0]), { said: "One two", ahead: " three.", unheard: "" });
+  transcript.played("a");
+  assert.deepEqual(partsOf(transcript.lines[0]), { said: "One two three.", ahead: "", unheard: "" });
+});
+
+test("a cut strikes out what was not heard, by the position", () => {
+  const transcript = speaking();
+  transcript.cut("a", 300);
+  assert.deepEqual(partsOf(transcript.lines[0]), { said: "One", ahead: "", unheard: " two three." });
+});
+
+test("the server's own text decides where it is a beginning of ours", () => {
+  const transcript = speaking();
+  transcript.cut("a", 0, "One two");
+  assert.equal(partsOf(transcript.lines[0]).said, "One two");
+  const other = speaking();
+  other.cut("a", 300, "Something else");
+  assert.equal(partsOf(other.lines[0]).said, "One");
+});
+
+test("a cut after everything was heard strikes out nothing", () => {
+  const transcript = speaking();
+  transcript.cut("a", 2000);
+  assert.equal(transcript.lines[0].cut, false);
+});
+
+test("a position never goes back, and none counts after the cut", () => {
+  const transcript = speaking();
+  transcript.heard("a", 900);
+  transcript.heard("a", 100);
+  assert.equal(partsOf(transcript.lines[0]).ahead, "");
+  const cut = speaking();
+  cut.cut("a", 300);
+  cut.heard("a", 900);
+  assert.equal(partsOf(cut.lines[0]).said, "One");
+});
+
+test("the user's line keeps its place while its words change", () => {
+  const transcript = new Transcript();
+  transcript.user("u");
+  transcript.words("a", "Hello.", 0);
+  transcript.userWords("u", "Good mor");
+  transcript.userText("u", "Good morning");
+  assert.deepEqual(transcript.lines.map(({ id, text }) => [id, text]), [
+    ["u", "Good morning"],
+    ["a", "Hello."],
+  ]);
+});
+
+test("history is what was said and heard", () => {
+  const transcript = speaking();
+  transcript.userText("u", "And then?");
+  transcript.user("silent");
+  transcript.cut("a", 300);
+  assert.deepEqual(transcript.history(), [
+    { id: "a", role: "assistant", text: "One" },
+    { id: "u", role: "user", text: "And then?" },
+  ]);
+});

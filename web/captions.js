@@ -1,0 +1,60 @@
+// The transcript on the page. Only lines that changed are touched, so that a selection survives.
+
+const NEAR_BOTTOM = 80;
+
+/** A line in the parts that are shown differently: sounded, still to sound, never heard. */
+export function partsOf({ role, text, heard, cut }) {
+  if (role === "user") return { said: text, ahead: "", unheard: "" };
+  const rest = text.slice(heard);
+  return { said: text.slice(0, heard), ahead: cut ? "" : rest, unheard: cut ? rest : "" };
+}
+
+export class Captions {
+  #list;
+  #shown = new Map();
+
+  /** @param {HTMLOListElement} list */
+  constructor(list) {
+    this.#list = list;
+  }
+
+  /** Show these lines, in this order. */
+  show(lines) {
+    const { scrollHeight, scrollTop, clientHeight } = this.#list;
+    const follows = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM;
+    const ids = new Set(lines.map(({ id }) => id));
+    for (const [id, { row }] of this.#shown) {
+      if (ids.has(id)) continue;
+      row.remove();
+      this.#shown.delete(id);
+    }
+    let changed = false;
+    for (const line of lines) changed = this.#showLine(line) || changed;
+    if (changed && follows) this.#list.scrollTop = this.#list.scrollHeight;
+  }
+
+  #showLine(line) {
+    const { said, ahead, unheard } = partsOf(line);
+    const state = JSON.stringify([said, ahead, unheard, line.final]);
+    const known = this.#shown.get(line.id);
+    if (known?.state === state) return false;
+    const row = known?.row ?? this.#list.appendChild(document.createElement("li"));
+    row.className = line.role;
+    row.classList.toggle("pending", !line.final && !line.text);
+    row.replaceChildren(
+      element("span", "who", line.role === "user" ? "You" : "Omni"),
+      said,
+      ...(ahead ? [element("span", "ahead", ahead)] : []),
+      ...(unheard ? [element("s", "", unheard), element("span", "cut-note", "interrupted")] : []),
+    );
+    this.#shown.set(line.id, { row, state });
+    return true;
+  }
+}
+
+function element(name, className, text) {
+  const made = document.createElement(name);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}

@@ -1,0 +1,71 @@
+// The microphone as packets of samples.
+
+/** Ask for the microphone; the browser's own echo cancellation keeps the answer out of it. Throws DOMException. */
+export function askMicrophone() {
+  return navigator.mediaDevices.getUserMedia({
+    audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true, channelCount: 1 },
+  });
+}
+
+export class Microphone {
+  #stream;
+  #context;
+
+  /** @param {?MediaStream} stream  null: the call is typed, and the packets are silent */
+  constructor(stream) {
+    this.#stream = stream;
+  }
+
+  get present() {
+    return this.#stream !== null;
+  }
+
+  /**
+   * Begin to deliver packets.
+   * @param {{rate: number, packetMs: number, onPacket: (samples: Float32Array, level: number) => void, onLost: () => void}} options
+   */
+  async start({ rate, packetMs, onPacket, onLost }) {
+    const source = this.#open(rate);
+    await this.#context.audioWorklet.addModule(new URL("capture_worklet.js", import.meta.url));
+    const node = new AudioWorkletNode(this.#context, "capture", {
+      numberOfInputs: 1,
+      numberOfOutputs: 1,
+      channelCount: 1,
+      channelCountMode: "explicit",
+      processorOptions: { rate, packetMs },
+    });
+    node.port.onmessage = ({ data }) => onPacket(data.samples, data.level);
+    source?.connect(node);
+    // A node that leads nowhere is not run; this one's output is silence.
+    node.connect(this.#context.destination);
+    const [track] = this.#stream?.getAudioTracks() ?? [];
+    if (track) track.onended = onLost;
+    await this.#context.resume();
+  }
+
+  /** A muted track delivers silence, and the browser shows that it does. */
+  set muted(muted) {
+    for (const track of this.#stream?.getAudioTracks() ?? []) track.enabled = !muted;
+  }
+
+  stop() {
+    for (const track of this.#stream?.getTracks() ?? []) {
+      track.onended = null;
+      track.stop();
+    }
+    this.#context?.close();
+  }
+
+  /** Some browsers connect a microphone only to a context of its own rate; the worklet then converts. */
+  #open(rate) {
+    this.#context = new AudioContext({ sampleRate: rate });
+    if (!this.#stream) return null;
+    try {
+      return this.#context.createMediaStreamSource(this.#stream);
+    } catch {
+      this.#context.close();
+      this.#context = new AudioContext();
+      return this.#context.createMediaStreamSource(this.#stream);
+    }
+  }
+}

@@ -1,0 +1,312 @@
+// The page: shows the call and passes on what the person does. All DOM is here and in captions.js and orb.js.
+
+import { Camera, hasTwoCameras } from "./camera.js";
+import { Captions } from "./captions.js";
+import { Level, barHeights } from "./meters.js";
+import { Microphone, askMicrophone } from "./microphone.js";
+import { Orb } from "./orb.js";
+import { Session } from "./session.js";
+import { loadSettings, saveSettings } from "./settings.js";
+import { Speaker } from "./speaker.js";
+import { WebSocketTransport, realtimeUrl } from "./transport_ws.js";
+import { ACTIONS, mediaProblem, moodWords, noticeFor } from "./words.js";
+
+const $ = (id) => document.getElementById(id);
+
+const FRAME_MS = 33; // thirty pictures a second are smooth enough for an orb, and leave the processor to the model
+const STILL_FRAME_MS = 120;
+
+const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const settings = loadSettings();
+const captions = new Captions($("captions"));
+const orb = new Orb($("orb"), still);
+const levels = { user: new Level(), omni: new Level() };
+const camera = new Camera($("preview"), (picture) => session.see(picture), showCamera);
+
+let microphone = null;
+let speaker = null;
+let muted = false;
+let shownNotice = null;
+let pending = false;
+
+const session = new Session({
+  connect: (handlers) => new WebSocketTransport({ url: realtimeUrl(location), key: settings.key, ...handlers }),
+  player: {
+    play: (...sound) => speaker?.play(...sound),
+    finish: (item) => speaker?.finish(item),
+    hush: () => speaker?.hush(),
+  },
+  onOpened: startSound,
+  onChange: refreshSoon,
+});
+
+// ---------------------------------------------------------------- the call
+
+/** Ask for the microphone, then call. Without one the call can still be typed. */
+async function startCall({ typed = false } = {}) {
+  notify(null);
+  const missing = missingAbility();
+  if (missing && !(typed && missing === "insecure")) return notify(missing);
+  try {
+    microphone = new Microphone(typed ? null : await askMicrophone());
+  } catch (error) {
+    return notify(mediaProblem("microphone", error));
+  }
+  session.start({ voice: settings.voice || null, instructions: settings.instructions || null });
+}
+
+function missingAbility() {
+  if (!isSecureContext || !navigator.mediaDevices) return "insecure";
+  return globalThis.AudioWorkletNode && globalThis.WebSocket ? null : "unsupported";
+}
+
+/** The server has told its rates. After a reconnection everything is running already. */
+async function startSound({ wireRate, packetMs, voices }) {
+  if (voices.length) {
+    settings.voices = voices;
+    saveSettings(settings);
+    showVoices();
+  }
+  if (speaker) return;
+  speaker = new Speaker(
+    wireRate,
+    (progress) => {
+      levels.omni.set(progress.level);
+      session.progress(progress);
+    },
+    (hushed) => session.hushed(hushed),
+  );
+  await microphone.start({
+    rate: wireRate,
+    packetMs,
+    onPacket: (samples, level) => {
+      levels.user.set(level);
+      session.hear(samples);
+    },
+    onLost: () => notify("microphoneLost"),
+  });
+}
+
+/** Whatever ended the call: let go of microphone, camera and sound. */
+function releaseSound() {
+  microphone?.stop();
+  microphone = null;
+  speaker?.close();
+  speaker = null;
+  muted = false;
+  camera.stop();
+  showCamera();
+}
+
+// ---------------------------------------------------------------- what is shown
+
+let releasedAt = "idle";
+
+function refreshSoon() {
+  if (pending) return;
+  pending = true;
+  // A hidden page gets no animation frames, and its call goes on.
+  (document.hidden ? setTimeout : requestAnimationFrame)(refresh);
+}
+
+function refresh() {
+  pending = false;
+  const { phase, mood, notice, latencyMs } = session.state;
+  if (phase === "idle" && releasedAt !== "idle") releaseSound();
+  releasedAt = phase;
+  document.body.dataset.phase = phase;
+  document.body.dataset.mood = mood;
+  const lines = session.transcript.lines;
+  document.body.toggleAttribute("data-told", lines.length > 0);
+  captions.show(lines);
+  $("captions-empty").hidden = lines.length > 0;
+  showText($("mood"), moodWords({ phase, mood }, !microphone?.present ? "none" : muted ? "muted" : "open"));
+  showText($("latency-value"), latencyMs === null ? "" : duration(latencyMs));
+  $("latency").hidden = latencyMs === null;
+  showControls(phase);
+  if (JSON.stringify(notice) !== shownNotice) {
+    shownNotice = JSON.stringify(notice);
+    notify(notice?.kind ?? null, notice?.detail);
+  }
+}
+
+function duration(ms) {
+  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+}
+
+function showText(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+function showControls(phase) {
+  const inCall = phase !== "idle";
+  showText($("call-label"), inCall ? "Hang up" : session.transcript.lines.length ? "Call again" : "Start a call");
+  icon($("call"), inCall ? "hangup" : "phone");
+  const present = microphone?.present ?? false;
+  toggle($("mute"), muted, present ? (muted ? "Unmute microphone" : "Mute microphone") : "No microphone in this call");
+  icon($("mute"), muted || (inCall && !present) ? "mic-off" : "mic");
+  $("mute").disabled = !present;
+  $("composer-text").disabled = phase !== "live";
+}
+
+function toggle(button, on, label) {
+  button.setAttribute("aria-pressed", String(on));
+  button.setAttribute("aria-label", label);
+}
+
+function icon(button, name) {
+  const use = button.querySelector("use");
+  if (use.getAttribute("href") !== `#i-${name}`) use.setAttribute("href", `#i-${name}`);
+}
+
+const ACT = {
+  retry: () => startCall(),
+  typeInstead: () => startCall({ typed: true }),
+  settings: () => $("settings").showModal(),
+  dismiss: () => {
+    session.dismiss();
+    notify(null);
+  },
+};
+
+function notify(kind, detail = null) {
+  const box = $("notice");
+  box.hidden = kind === null;
+  if (kind === null) return;
+  const { title, body, actions, tone } = noticeFor(kind, detail);
+  box.dataset.tone = tone;
+  showText($("notice-title"), title);
+  showText($("notice-body"), body);
+  $("notice-actions").replaceChildren(
+    ...actions.map((name) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = ACTIONS[name];
+      button.onclick = ACT[name];
+      return button;
+    }),
+  );
+}
+
+// ---------------------------------------------------------------- camera and screen
+
+function showCamera() {
+  const { source, facing } = camera;
+  $("tile").hidden = source === null;
+  $("tile").dataset.source = source ?? "";
+  $("tile").toggleAttribute("data-mirrored", source === "camera" && facing === "user");
+  showText($("tile-caption"), source === "screen" ? "Your screen" : "Your camera");
+  toggle($("camera"), source === "camera", source === "camera" ? "Turn camera off" : "Turn camera on");
+  icon($("camera"), source === "camera" ? "camera" : "camera-off");
+  toggle($("screen"), source === "screen", source === "screen" ? "Stop sharing" : "Share screen");
+}
+
+/** Open a source of pictures, or close it if it is the one that is open. */
+async function switchSource(source, open) {
+  try {
+    if (camera.source === source) camera.stop();
+    else await open();
+    if (session.state.phase === "idle") camera.stop(); // the call ended while the person was being asked
+    $("flip").hidden = camera.source !== "camera" || !(await hasTwoCameras());
+  } catch (error) {
+    // Closing the screen chooser is a choice and needs no words.
+    if (source !== "screen") notify(mediaProblem("camera", error));
+  }
+  showCamera();
+}
+
+// ---------------------------------------------------------------- levels
+
+let drawnAt = 0;
+
+function animate(now) {
+  requestAnimationFrame(animate);
+  const passed = now - drawnAt;
+  if (passed < (still ? STILL_FRAME_MS : FRAME_MS) - 4) return;
+  drawnAt = now;
+  const seconds = Math.min(0.25, passed / 1000);
+  const { phase, mood } = session.state;
+  const user = muted ? levels.user.after(seconds) * 0 : levels.user.after(seconds);
+  const omni = levels.omni.after(seconds);
+  orb.draw(phase === "live" ? mood : phase === "idle" ? "idle" : "connecting", user, omni, seconds);
+  if (phase === "idle") return;
+  showMeter($("meter-user"), user, now / 1000);
+  showMeter($("meter-omni"), omni, now / 1000);
+}
+
+function showMeter(meter, level, seconds) {
+  const heights = barHeights(level, meter.children.length, still ? 0 : seconds);
+  for (const [i, height] of heights.entries()) meter.children[i].style.transform = `scaleY(${height.toFixed(2)})`;
+  const value = String(Math.round(level * 10) * 10);
+  if (meter.getAttribute("aria-valuenow") !== value) meter.setAttribute("aria-valuenow", value);
+}
+
+// ---------------------------------------------------------------- settings
+
+function showVoices() {
+  const options = ["", ...settings.voices].map((name) => new Option(name ? voiceLabel(name) : "The server’s choice", name));
+  $("voice").replaceChildren(...options);
+  $("voice").value = settings.voices.includes(settings.voice) ? settings.voice : "";
+  $("voice-hint").hidden = settings.voices.length > 0;
+}
+
+/** af_heart → Af heart */
+function voiceLabel(name) {
+  const words = name.replaceAll(/[_-]+/g, " ");
+  return words.charAt(0).toUpperCase() + words.slice(1);
+}
+
+function saveSheet() {
+  const before = { ...settings };
+  settings.voice = $("voice").value;
+  settings.instructions = $("instructions").value.trim();
+  if ($("key").validity.valid) settings.key = $("key").value.trim();
+  saveSettings(settings);
+  const changed = ["voice", "instructions"].filter((name) => settings[name] && settings[name] !== before[name]);
+  if (changed.length) session.change(Object.fromEntries(changed.map((name) => [name, settings[name]])));
+}
+
+// ---------------------------------------------------------------- what the person does
+
+function toggleMute() {
+  if (!microphone?.present) return;
+  muted = !muted;
+  microphone.muted = muted;
+  refreshSoon();
+}
+
+const toggleCamera = () => switchSource("camera", () => camera.showCamera());
+
+function listen() {
+  $("call").onclick = () => (session.state.phase === "idle" ? startCall() : session.hangUp());
+  $("mute").onclick = toggleMute;
+  $("camera").onclick = toggleCamera;
+  $("screen").onclick = () => switchSource("screen", () => camera.showScreen());
+  $("screen").hidden = !navigator.mediaDevices?.getDisplayMedia;
+  $("flip").onclick = () => camera.flip().then(showCamera, (error) => notify(mediaProblem("camera", error)));
+  $("settings-button").onclick = () => $("settings").showModal();
+  $("settings").onclose = saveSheet;
+  $("composer").onsubmit = (event) => {
+    event.preventDefault();
+    const text = $("composer-text").value.trim();
+    if (text) session.type(text);
+    $("composer-text").value = "";
+  };
+  document.onkeydown = ({ key, target, ctrlKey, metaKey, altKey }) => {
+    if (ctrlKey || metaKey || altKey || target.closest("input, textarea, select, dialog")) return;
+    if (session.state.phase === "idle") return;
+    if (key === "m") toggleMute();
+    if (key === "v") toggleCamera();
+  };
+  addEventListener("pagehide", () => session.hangUp());
+}
+
+$("instructions").value = settings.instructions;
+$("key").value = settings.key;
+showVoices();
+showCamera();
+listen();
+refresh();
+requestAnimationFrame(animate);
+const missing = missingAbility();
+if (missing) notify(missing);

@@ -1,0 +1,380 @@
+// A call as a state machine: what arrives from the server, the player and the person goes in; messages, sound
+// and a state to be shown come out. No DOM, no audio nodes, no sockets: those are given to it.
+
+import { decode, encode } from "./wire.js";
+import { Transcript } from "./transcript.js";
+
+const RETRY_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000];
+const ACK_MS = 250; // of sound heard between two reports of the heard position
+const HISTORY_LINES = 40;
+const CLOSE = { normal: 1000, refused: 1008, restarting: 1012, busy: 1013 };
+
+/**
+ * @typedef {object} CallState
+ * @property {"idle"|"connecting"|"live"|"reconnecting"} phase
+ * @property {"listening"|"hearing"|"thinking"|"speaking"} mood
+ * @property {?{kind: string, detail: ?string}} notice   what the person should know; words for it are in words.js
+ * @property {?number} latencyMs                         the last measured turn latency
+ * @property {string[]} voices
+ * @property {?string} voice                             the one in force
+ */
+
+export class Session {
+  transcript = new Transcript();
+  #connect;
+  #player;
+  #onOpened;
+  #onChange;
+  #settings = {};
+  #transport = null;
+  #retry = null;
+  #attempt = 0;
+  #state = { phase: "idle", mood: "listening", notice: null, latencyMs: null, voices: [], voice: null };
+  #hearing = false;
+  #awaiting = false;
+  #playing = false;
+  #held = null; // the answer on hold while the person speaks over it
+  #silenced = null; // the answer whose remaining sound is not wanted any more
+  #answers = new Map(); // item id → {sentMs, heardMs, ackedMs, complete: all was sent, over: cut off}
+  #picture = null;
+  #rate = null;
+  #farewell = null;
+
+  /**
+   * @param {object} ports
+   * @param {(handlers: {onText, onClose}) => object} ports.connect   opens a transport
+   * @param {object} ports.player      play(item, atMs, samples), finish(item), hush()
+   * @param {(opened: object) => void} ports.onOpened   rates are known: microphone and player may start
+   * @param {() => void} ports.onChange                 the state or the transcript is another now
+   */
+  constructor({ connect, player, onOpened, onChange }) {
+    this.#connect = connect;
+    this.#player = player;
+    this.#onOpened = onOpened;
+    this.#onChange = onChange;
+  }
+
+  /** @returns {Readonly<CallState>} */
+  get state() {
+    const mood = this.#playing
+      ? "speaking"
+      : this.#hearing
+        ? "hearing"
+        : this.#awaiting
+          ? "thinking"
+          : "listening";
+    return { ...this.#state, mood };
+  }
+
+  // ------------------------------------------------------------ the person
+
+  /** Begin a call. Settings: {voice, instructions}, each null for the server's own. */
+  start(settings) {
+    this.transcript.clear();
+    this.#settings = settings;
+    this.#attempt = 0;
+    this.#set({ phase: "connecting", notice: null, latencyMs: null });
+    this.#dial();
+  }
+
+  hangUp() {
+    this.#end(null);
+  }
+
+  /** One packet of the microphone at the wire's rate. */
+  hear(samples) {
+    if (this.#state.phase !== "live") return;
+    const picture = this.#transport.congested ? null : this.#picture;
+    if (picture) this.#picture = null;
+    this.#transport.sendSound(encode.append(samples, picture));
+  }
+
+  /** A camera picture, base64 JPEG. Only the newest waits for the next packet. */
+  see(picture) {
+    this.#picture = picture;
+  }
+
+  /** Typed words: an answer under way gives way to them. */
+  type(text) {
+    if (this.#state.phase !== "live") return;
+    if (this.#playing || this.#awaiting) {
+      this.#silence();
+      this.#transport.send(encode.cancel());
+    }
+    this.#transport.send(encode.typed(text));
+    this.#transport.send(encode.respond());
+    this.#awaiting = true;
+    this.#onChange();
+  }
+
+  /** Another voice or other instructions, from now on. */
+  change(settings) {
+    this.#settings = { ...this.#settings, ...settings };
+    if (this.#state.phase === "live") this.#transport.send(encode.update(settings));
+  }
+
+  /** The person has read the notice. */
+  dismiss() {
+    this.#set({ notice: null });
+  }
+
+  // ------------------------------------------------------------ the player
+
+  /** The player's position in an answer. */
+  progress({ item, heardMs, playing }) {
+    this.#playing = playing;
+    const answer = this.#answers.get(item);
+    if (answer) {
+      answer.heardMs = heardMs;
+      this.transcript.heard(item, heardMs);
+      if (playing && !this.#held) this.#awaiting = false;
+      if (answer.complete && heardMs >= answer.sentMs) this.transcript.played(item);
+      if (!playing || heardMs - answer.ackedMs >= ACK_MS) this.#acknowledge(item, answer);
+    }
+    this.#onChange();
+  }
+
+  /** The player has fallen silent after hush; this is exactly how far the listener got. */
+  hushed({ item, heardMs }) {
+    this.#playing = false;
+    const answer = this.#answers.get(item);
+    if (answer) {
+      answer.heardMs = heardMs;
+      this.transcript.heard(item, heardMs);
+      this.#acknowledge(item, answer);
+      if (this.#silenced === item) this.transcript.cut(item, heardMs);
+    }
+    this.#onChange();
+  }
+
+  #acknowledge(item, answer) {
+    answer.ackedMs = answer.heardMs;
+    if (this.#state.phase === "live") this.#transport.send(encode.heard(item, answer.heardMs));
+  }
+
+  // ------------------------------------------------------------ the connection
+
+  #dial() {
+    this.#transport = this.#connect({
+      onText: (text) => this.#receive(text),
+      onClose: (code, reason) => this.#closed(code, reason),
+    });
+  }
+
+  #closed(code, reason) {
+    const detail = this.#farewell?.message ?? (reason || null);
+    const tooSlow = this.#farewell?.reason === "too_slow";
+    const { phase } = this.#state;
+    this.#farewell = null;
+    this.#transport = null;
+    this.#resetTurn();
+    if (code === CLOSE.normal) return this.#end({ kind: "ended", detail });
+    if (code === CLOSE.refused) return this.#end({ kind: tooSlow ? "tooSlow" : "refused", detail });
+    if (phase === "connecting") {
+      return this.#end({ kind: code === CLOSE.busy ? "busy" : "unreachable", detail });
+    }
+    if (phase === "live") this.#attempt = 0;
+    if (this.#attempt >= RETRY_MS.length) return this.#end({ kind: "lost", detail: null });
+    const kind = code === CLOSE.restarting ? "restarting" : code === CLOSE.busy ? "waiting" : "reconnecting";
+    this.#set({ phase: "reconnecting", notice: { kind, detail: null } });
+    this.#retry = setTimeout(() => this.#dial(), RETRY_MS[this.#attempt]);
+    this.#attempt += 1;
+  }
+
+  #end(notice) {
+    clearTimeout(this.#retry);
+    this.#transport?.close();
+    this.#transport = null;
+    this.#resetTurn();
+    this.#picture = null;
+    this.#set({ phase: "idle", notice });
+  }
+
+  /** Whatever was being said or thought is over; captions end where the listener got to. */
+  #resetTurn() {
+    for (const [item, answer] of this.#answers) {
+      if (!answer.complete || answer.heardMs < answer.sentMs) this.transcript.cut(item, answer.heardMs);
+    }
+    this.transcript.settle();
+    this.#answers.clear();
+    this.#held = null;
+    this.#silenced = null;
+    this.#hearing = false;
+    this.#awaiting = false;
+    this.#playing = false;
+    this.#player.hush();
+  }
+
+  // ------------------------------------------------------------ the server
+
+  #receive(text) {
+    const event = decode(text);
+    const handler = Session.#handlers[event.kind];
+    if (!handler) return;
+    handler.call(this, event);
+    this.#onChange();
+  }
+
+  static #handlers = {
+    opened(event) {
+      const { voice, instructions } = this.#settings;
+      this.#rate = event.wireRate;
+      const wanted = event.voices.includes(voice) ? voice : null;
+      this.#set({ phase: "live", notice: null, voices: event.voices, voice: wanted ?? event.voice });
+      if (wanted || instructions) this.#transport.send(encode.update({ voice: wanted, instructions }));
+      for (const line of this.transcript.history().slice(-HISTORY_LINES)) {
+        this.#transport.send(encode.history(line));
+      }
+      this.#onOpened(event);
+    },
+
+    updated({ voice }) {
+      this.#state.voice = voice ?? this.#state.voice;
+    },
+
+    speechStarted() {
+      this.#hearing = true;
+      this.#awaiting = false;
+      const [item, answer] = this.#latest();
+      if (!answer || answer.over || (answer.complete && answer.heardMs >= answer.sentMs)) return;
+      this.#held = item;
+      this.#player.hush();
+    },
+
+    speechStopped() {
+      this.#hearing = false;
+      this.#awaiting = true;
+    },
+
+    committed({ itemId }) {
+      this.transcript.user(itemId);
+    },
+
+    overlapDecided({ itemId, resumes, resumesAtMs }) {
+      this.#hearing = false;
+      this.#awaiting = false;
+      const answer = this.#answers.get(this.#held);
+      if (!resumes || !answer) return;
+      this.transcript.drop(itemId);
+      // Sound that is sent again comes without its words: they are here already.
+      Object.assign(answer, { sentMs: resumesAtMs, ackedMs: Math.min(answer.ackedMs, resumesAtMs) });
+      this.#held = null;
+    },
+
+    itemAdded({ itemId, role, text }) {
+      if (role !== "user") return;
+      if (text) this.transcript.userText(itemId, text);
+      else this.transcript.user(itemId);
+    },
+
+    userWords({ itemId, text }) {
+      this.transcript.userWords(itemId, text);
+    },
+
+    userText({ itemId, text }) {
+      this.transcript.userText(itemId, text);
+      if (!text.trim() && !this.#answers.size) this.#awaiting = false;
+    },
+
+    answerStarted({ itemId }) {
+      this.#endHeld();
+      this.#silenced = null;
+      this.#answers.set(itemId, { sentMs: 0, heardMs: 0, ackedMs: 0, complete: false, over: false });
+    },
+
+    words({ itemId, text }) {
+      const answer = this.#answers.get(itemId);
+      if (answer && itemId !== this.#silenced) this.transcript.words(itemId, text, answer.sentMs);
+    },
+
+    writtenWords({ itemId, text }) {
+      this.transcript.words(itemId, text, null);
+      this.#awaiting = false;
+    },
+
+    speech({ itemId, samples, atMs }) {
+      const answer = this.#answers.get(itemId);
+      if (!answer || answer.over || itemId === this.#held || itemId === this.#silenced) return;
+      const durationMs = (samples.length / this.#rate) * 1000;
+      const startMs = atMs ?? answer.sentMs;
+      this.#player.play(itemId, startMs, samples);
+      answer.sentMs = startMs + durationMs;
+    },
+
+    responseEnded({ status, error, items }) {
+      this.#awaiting = false;
+      for (const { id, text } of items) {
+        const stopped = status === "cancelled" || status === "failed";
+        if (stopped) this.#stop(id, this.#answers.get(id)?.heardMs ?? 0, text);
+        else this.#complete(id);
+      }
+      if (status === "failed") this.#state.notice = { kind: "fault", detail: error };
+    },
+
+    truncated({ itemId, heardMs, text }) {
+      this.#stop(itemId, heardMs, text);
+    },
+
+    deleted({ itemId }) {
+      this.transcript.drop(itemId);
+    },
+
+    measured({ turnLatencyMs }) {
+      this.#state.latencyMs = turnLatencyMs;
+    },
+
+    farewell(event) {
+      this.#farewell = event;
+    },
+
+    fault({ code, message }) {
+      // Cancelling what has just ended by itself is no fault of anybody's.
+      if (code === "response_cancel_not_active") return;
+      this.#state.notice = { kind: "fault", detail: message };
+    },
+  };
+
+  #latest() {
+    return [...this.#answers].at(-1) ?? [null, null];
+  }
+
+  /** Stop the answer for good, from this side. */
+  #silence() {
+    const [item, answer] = this.#latest();
+    if (answer) this.#acknowledge(item, answer);
+    this.#silenced = item;
+    this.#player.hush();
+  }
+
+  /** The server says that the answer ended early. Its player report may still be on the way. */
+  #stop(item, heardMs, keptText) {
+    this.transcript.cut(item, heardMs, keptText);
+    const answer = this.#answers.get(item);
+    if (answer && !answer.over && this.#held !== item) this.#player.hush();
+    if (answer) answer.over = true;
+    if (this.#held === item) this.#held = null;
+  }
+
+  #complete(item) {
+    const answer = this.#answers.get(item);
+    if (!answer) return;
+    answer.complete = true;
+    this.#player.finish(item);
+    this.transcript.complete(item);
+  }
+
+  /** A new answer means that the one on hold was interrupted, and that others have been heard to the end. */
+  #endHeld() {
+    for (const [item, answer] of this.#answers) {
+      if (item === this.#held) this.transcript.cut(item, answer.heardMs);
+      else if (!answer.over) this.transcript.played(item);
+    }
+    this.#held = null;
+    this.#answers.clear();
+  }
+
+  #set(change) {
+    Object.assign(this.#state, change);
+    this.#onChange();
+  }
+}

@@ -1,0 +1,27 @@
+// What the person chose, kept in this browser.
+
+const KEY = "omni.settings";
+const DEFAULTS = { voice: "", instructions: "", key: "", voices: [] }; // voices: those the server listed last
+
+/** Choices made before; a browser that keeps nothing, or nonsense, gives the defaults. */
+export function loadSettings(storage = globalThis.localStorage) {
+  try {
+    const saved = JSON.parse(storage.getItem(KEY)) ?? {};
+    const known = Object.entries(DEFAULTS).filter(([name, value]) => sameKind(saved[name], value));
+    return { ...DEFAULTS, ...Object.fromEntries(known.map(([name]) => [name, saved[name]])) };
+  } catch {
+    return { ...DEFAULTS };
+  }
+}
+
+function sameKind(saved, value) {
+  return typeof saved === typeof value && Array.isArray(saved) === Array.isArray(value);
+}
+
+export function saveSettings(settings, storage = globalThis.localStorage) {
+  try {
+    storage.setItem(KEY, JSON.stringify(settings));
+  } catch {
+    // Private windows may refuse; the choice then holds for this visit.
+  }
+}

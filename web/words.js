@@ -1,0 +1,137 @@
+// Everything the page says when something is not as it should be: what is wrong, and what to do.
+
+/** @typedef {{title: string, body: string, actions: string[], tone: "calm"|"warn"}} Notice */
+
+const NOTICES = {
+  unsupported: {
+    title: "This browser cannot make the call",
+    body: "Omni needs a browser with live audio. A current Chrome, Edge, Firefox or Safari will do.",
+    actions: [],
+  },
+  insecure: {
+    title: "The microphone needs a secure address",
+    body:
+      "Browsers only share the microphone with pages opened through https:// or on localhost. " +
+      "Open this page with https://, or on the machine that runs the server as http://localhost.",
+    actions: [],
+  },
+  microphoneDenied: {
+    title: "Omni may not use the microphone",
+    body: "Allow the microphone for this site, in the address bar or in the browser’s settings, then try again.",
+    actions: ["retry", "typeInstead"],
+  },
+  microphoneAbsent: {
+    title: "No microphone found",
+    body: "Connect one, or choose one in the system’s sound settings, then try again.",
+    actions: ["retry", "typeInstead"],
+  },
+  microphoneBusy: {
+    title: "The microphone does not answer",
+    body: "Another program may be using it. Close that program, then try again.",
+    actions: ["retry", "typeInstead"],
+  },
+  microphoneLost: {
+    title: "The microphone was disconnected",
+    body: "The call goes on and you can type. Hang up and call again to speak.",
+    actions: ["dismiss"],
+  },
+  cameraDenied: {
+    title: "The camera stays off",
+    body: "The browser does not allow it for this site. The call goes on without pictures.",
+    actions: ["dismiss"],
+  },
+  cameraAbsent: {
+    title: "No camera found",
+    body: "The call goes on without pictures.",
+    actions: ["dismiss"],
+  },
+  cameraBusy: {
+    title: "The camera does not answer",
+    body: "Another program may be using it. The call goes on without pictures.",
+    actions: ["dismiss"],
+  },
+  busy: {
+    title: "All lines are busy",
+    body: "The server is talking to as many people as it can. Try again in a moment.",
+    actions: ["retry"],
+  },
+  waiting: {
+    title: "Waiting for a free line",
+    body: "The server is busy. Your conversation is kept, and goes on as soon as there is room.",
+    actions: [],
+  },
+  unreachable: {
+    title: "The server does not answer",
+    body: "Check that it is running and that you are connected to its network.",
+    actions: ["retry"],
+  },
+  reconnecting: {
+    title: "Connection lost",
+    body: "Trying to reach the server again. Your conversation is kept.",
+    actions: [],
+  },
+  restarting: {
+    title: "The server is restarting",
+    body: "You will be connected again in a few seconds. Your conversation is kept.",
+    actions: [],
+  },
+  lost: {
+    title: "The call was lost",
+    body: "The server could not be reached again. You can still read the conversation.",
+    actions: ["retry"],
+  },
+  refused: {
+    title: "The server refused the call",
+    body: "It may ask for an access key: enter it in the settings, then try again.",
+    actions: ["settings", "retry"],
+  },
+  tooSlow: {
+    title: "The connection is too slow for a call",
+    body: "The sound could not be delivered in time. Move closer to your router or change networks, then call again.",
+    actions: ["retry"],
+  },
+  ended: {
+    title: "The call has ended",
+    body: "You can call again whenever you like.",
+    actions: ["dismiss"],
+    tone: "calm",
+  },
+  fault: { title: "That did not work", body: "The server reported a problem.", actions: ["dismiss"] },
+};
+
+/** Labels of the actions a notice can offer. */
+export const ACTIONS = {
+  retry: "Try again",
+  typeInstead: "Type instead",
+  settings: "Settings",
+  dismiss: "Got it",
+};
+
+/** The words for a kind of notice; the server's own sentence follows ours where it gave one. */
+export function noticeFor(kind, detail = null) {
+  const { tone = "warn", ...notice } = NOTICES[kind];
+  const body = !detail ? notice.body : kind === "fault" ? detail : `${notice.body} (${detail})`;
+  return { tone, ...notice, body };
+}
+
+/** Which notice a failed getUserMedia deserves, by the DOMException's name. */
+export function mediaProblem(device, error) {
+  const problems = {
+    NotAllowedError: "Denied",
+    SecurityError: "Denied",
+    NotFoundError: "Absent",
+    OverconstrainedError: "Absent",
+  };
+  return `${device}${problems[error?.name] ?? "Busy"}`;
+}
+
+/** The state of a call in a word or two. */
+export function moodWords({ phase, mood }, microphone) {
+  if (phase === "connecting") return "Connecting…";
+  if (phase === "reconnecting") return "Reconnecting…";
+  if (mood === "speaking") return "Speaking";
+  if (mood === "thinking") return "Thinking…";
+  if (mood === "hearing") return "Listening to you";
+  if (microphone === "none") return "Type a message";
+  return microphone === "muted" ? "You are muted" : "Listening";
+}
