@@ -7,8 +7,30 @@ from hypothesis import strategies as st
 from omni.text.clauses import FIRST, LATER, Clauses
 
 _WORDS = st.sampled_from(
-    ["Well,", "the", "e.g.", "Dr.", "3.14", "and", "Paris.", "—", "5,", "no!", "so", "https://a.b/c,d?", "U.S.", "ok;"]
-    + ["...", "“Yes.”", "1.", "é", "好。", "(see:", "it's)", "10:30"]
+    [
+        "Well,",
+        "the",
+        "e.g.",
+        "Dr.",
+        "3.14",
+        "and",
+        "Paris.",
+        "—",
+        "5,",
+        "no!",
+        "so",
+        "https://a.b/c,d?",
+        "U.S.",
+        "ok;",
+        "...",
+        "“Yes.”",
+        "1.",
+        "é",
+        "好。",
+        "(see:",
+        "it's)",
+        "10:30",
+    ]
 )
 _TEXTS = st.one_of(
     st.text(),
