@@ -4,6 +4,7 @@ Commands come in by handle(), results of the engine by deliver(); events go out 
 side is tdm/listener.py, the assistant's tdm/speaker.py, what they share tdm/conversation.py.
 """
 
+from dataclasses import replace
 from typing import Literal
 
 from streaming.events import (
@@ -146,13 +147,22 @@ class Session:
         self._outlet.send(Updated(settings))
 
     def _create(self, item: Item, after: str | None) -> None:
+        sounds = [part.pcm for part in item.parts if isinstance(part, AudioPart) and part.pcm is not None]
         at_end = after in (None, self._talk.dialogue.last_id)
+        if sounds and not (at_end and self.idle):
+            raise RefusedError("invalid_value", "Recorded speech can only be added at the end, between turns.")
+        if sounds and self._talk.stale:
+            self._talk.rebuild()
+        parts = tuple(replace(part, pcm=None) if isinstance(part, AudioPart) else part for part in item.parts)
+        item = replace(item, parts=parts)
         previous = self._talk.dialogue.add(item, after)
         if at_end and self.idle and not self._talk.stale:
             self._talk.inform(item)
         else:
             self._refresh()
         self._outlet.send(ItemAdded(item, previous))
+        for sound in sounds:
+            self._listener.transcribe(item.id, sound)
 
     def _respond(self, options: ReplyOptions) -> None:
         if self._speaker.active:

@@ -388,3 +388,14 @@ async def test_no_answer_is_made_unless_wanted() -> None:
     await stage.wait(2.0)
     assert transcripts(client) == [("user", "note this")]
     assert "begin" not in stage.model.log
+
+
+async def test_recorded_speech_in_an_item_is_listened_to() -> None:
+    stage = Stage()
+    client = await stage.join()
+    sound = AudioPart(None, 0.0, say("what did the old man say to the boy yesterday"))
+    await client.do(CreateItem(Item("item_1", "user", (sound,))))
+    await client.do(Respond())
+    await stage.wait(5.0)
+    assert transcripts(client)[0] == ("user", "what did the old man say to the boy yesterday")
+    assert read(client.sound()) == "You said what did the old man say to the boy yesterday ."

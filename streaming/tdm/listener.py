@@ -128,8 +128,16 @@ class Listener:
             # The model heard these on top of the answer; they belong after what is left of it.
             self._talk.pipeline.tell(Rewind(ONSET))
         self._speaker.abandon(reason)
-        for unit in units:
-            self._listen(unit)
+        if user is not None:
+            for unit in units:
+                self._listen(user, unit)
+
+    def transcribe(self, item_id: str, pcm: Pcm) -> None:
+        """Listen to recorded sound [S] of an item that is in the dialogue; its words are reported when known."""
+        user = _UserTurn(item_id, overlaps=False)
+        step = self._talk.timing.unit_samples
+        for begin in range(0, len(pcm), step):
+            self._listen(user, Unit(audio=pcm[begin : begin + step]))
 
     def commit(self) -> None:
         """The user's turn ends here, by the client's word.
@@ -146,7 +154,7 @@ class Listener:
             )
         self._speaker.discard()
         while (unit := self._mux.flush()) is not None:
-            self._listen(unit)
+            self._listen(user, unit)
         if self._turns is not None:
             self._talk.outlet.send(SpeechStopped(user.item_id, self._turns.end_s, self._talk.pipeline.turn))
         self._close_turn()
@@ -197,8 +205,8 @@ class Listener:
                     self._speaker.hold()
             case Signal.PAUSED:
                 unit = self._mux.flush()
-                if unit is not None:
-                    self._listen(unit)
+                if unit is not None and self._user is not None:
+                    self._listen(self._user, unit)
             case Signal.CONTINUED:
                 self._speaker.discard()
                 if self._user is not None:
@@ -228,12 +236,9 @@ class Listener:
             unit = self._mux.take()
             if unit is None:
                 return
-            self._listen(unit)
+            self._listen(self._user, unit)
 
-    def _listen(self, unit: Unit) -> None:
-        user = self._user
-        if user is None:
-            return
+    def _listen(self, user: _UserTurn, unit: Unit) -> None:
         if not user.units:
             self._talk.pipeline.tell(MarkState(ONSET))
         user.units.append(unit)

@@ -1,0 +1,83 @@
+"""The engine's thread and its faults."""
+
+import threading
+
+from omni.model import Phase
+from omni.types import Reply, TextDelta, Unit
+from streaming.tdm.jobs import Begin, Close, Done, Failed, Job, Listen, MarkState, Open, Result, Rewind, Step, Work
+from streaming.tdm.worker import Worker
+from tests.fakes import ScriptedModel, ScriptedState, say
+
+
+class Bench:
+    def __init__(self, model: ScriptedModel) -> None:
+        self.results: list[Result] = []
+        self.worker: Worker[ScriptedState] = Worker(model, self.results.append)
+        self._count = 0
+
+    def run(self, *works: tuple[str, Work]) -> list[Result]:
+        del self.results[:]
+        for session_id, work in works:
+            self._count += 1
+            self.worker.submit(Job(session_id, self._count, 0, work))
+        while self.worker.step():
+            pass
+        return list(self.results)
+
+
+def test_a_fault_harms_its_own_session_alone() -> None:
+    model = ScriptedModel()
+    bench = Bench(model)
+    bench.run(("a", Open("", None)), ("b", Open("", None)))
+    model.fail = ValueError("broken")
+    first, second = bench.run(("a", Step(Phase.THINK)), ("b", Listen(Unit(audio=say("hello")))))
+    assert isinstance(first, Failed)
+    assert first.message == "ValueError: broken"
+    assert isinstance(second, Done)
+
+
+def test_work_for_a_session_that_is_not_open_fails_with_words() -> None:
+    (result,) = Bench(ScriptedModel()).run(("ghost", Begin(Reply())))
+    assert isinstance(result, Failed)
+    assert "ghost is not open" in result.message
+
+
+def test_what_else_is_in_the_batch_does_not_show() -> None:
+    script: list[Work] = [Listen(Unit(audio=say("red sky"))), Begin(Reply(speaks=False)), Step(Phase.THINK)]
+    alone = Bench(ScriptedModel())
+    expected = [r.deltas for r in alone.run(("a", Open("", None)), *(("a", w) for w in script)) if isinstance(r, Done)]
+    together = Bench(ScriptedModel(max_batch=8))
+    together.run(*((name, Open("", None)) for name in "abc"))
+    results = together.run(*((name, work) for work in script for name in "abc"))
+    found = [r.deltas for r in results if isinstance(r, Done) and r.job.session_id == "a"]
+    assert found == expected[1:]
+
+
+def test_marks_belong_to_a_session_and_closing_frees_it() -> None:
+    model = ScriptedModel()
+    bench = Bench(model)
+    bench.run(("a", Open("", None)), ("a", MarkState("m")), ("a", Listen(Unit(text="hi"))), ("a", Rewind("m")))
+    assert model.states[0].typed == []
+    assert bench.run(("a", Close())) == []
+    assert model.states == []
+    assert bench.worker.n_sessions == 0
+
+
+def test_it_runs_in_a_thread_of_its_own_and_stops() -> None:
+    arrived = threading.Event()
+    results: list[Result] = []
+
+    def deliver(result: Result) -> None:
+        results.append(result)
+        if len(results) == 3:
+            arrived.set()
+
+    worker: Worker[ScriptedState] = Worker(ScriptedModel(), deliver)
+    worker.start()
+    works: list[Work] = [Open("", None), Begin(Reply()), Step(Phase.THINK)]
+    for number, work in enumerate(works):
+        worker.submit(Job("a", number, 0, work))
+    assert arrived.wait(5)
+    worker.stop()
+    assert isinstance(results[2], Done)
+    assert isinstance(results[2].deltas[0], TextDelta)
