@@ -6,7 +6,10 @@ const NEAR_BOTTOM = 80;
 export function partsOf({ role, text, heard, cut }) {
   if (role === "user") return { said: text, ahead: "", unheard: "" };
   const rest = text.slice(heard);
-  return { said: text.slice(0, heard), ahead: cut ? "" : rest, unheard: cut ? rest : "" };
+  // The space between belongs to what was said, or the line would begin in the gap.
+  const gap = rest.length - rest.trimStart().length;
+  const said = text.slice(0, heard + gap);
+  return { said, ahead: cut ? "" : rest.slice(gap), unheard: cut ? rest.slice(gap) : "" };
 }
 
 export class Captions {

@@ -22,7 +22,8 @@ export class PlayoutBuffer {
   #gain = 0;
   #last = 0;
   #playing = false;
-  #fading = false;
+  #tail = new Float32Array(0); // the last of a hushed answer, fading
+  #tailAt = 0;
   #hushed = null;
   #item = null;
   #heard = 0;
@@ -49,13 +50,28 @@ export class PlayoutBuffer {
     this.#finished.add(item);
   }
 
-  /** Fade out within 10 ms and forget all the rest; `takeHushed` then tells where. */
+  /** Fade out within 10 ms and forget all the rest; `takeHushed` then tells where. What is pushed next is new. */
   hush() {
-    if (this.#playing) this.#fading = true;
-    else this.#flush();
+    const count = this.#playing ? Math.min(this.#samples(FADE_MS), this.#queued) : 0;
+    this.#tail = new Float32Array(count);
+    this.#tailAt = 0;
+    for (let i = 0; i < count; i += 1) {
+      const share = 1 - (i + 1) / count;
+      this.#tail[i] = this.#take() * this.#gain * share;
+    }
+    this.#hushed = { item: this.#item ?? this.#queue[0]?.item ?? null, heard: this.#heard };
+    this.#queue = [];
+    this.#queued = 0;
+    this.#offset = 0;
+    this.#finished.clear();
+    this.#playing = false;
+    this.#dry = false;
+    this.#item = null;
+    this.#heard = 0;
+    if (count) this.#last = 0;
   }
 
-  /** Once after each hush, when it is silent: {item, heard}, item null if nothing was there. */
+  /** Once after each hush: {item, heard} with the fading end counted in; item null if nothing was there. */
   takeHushed() {
     const hushed = this.#hushed;
     this.#hushed = null;
@@ -79,32 +95,34 @@ export class PlayoutBuffer {
   }
 
   #next() {
+    if (this.#tailAt < this.#tail.length) return this.#fadingSample();
     if (!this.#playing && !this.#mayStart()) return this.#decay();
-    const head = this.#queue[0];
-    if (!head) return this.#ranDry();
+    if (!this.#queue.length) return this.#ranDry();
     this.#playing = true;
-    const sample = head.samples[this.#offset];
-    this.#advance(head);
-    this.#gain = this.#fading
-      ? this.#gain - 1 / this.#samples(FADE_MS)
-      : Math.min(1, this.#gain + 1 / this.#samples(EDGE_MS));
-    if (this.#gain <= 0) {
-      this.#flush();
-      return 0;
-    }
-    this.#last = sample * this.#gain;
+    this.#gain = Math.min(1, this.#gain + 1 / this.#samples(EDGE_MS));
+    this.#last = this.#take() * this.#gain;
     return this.#last;
   }
 
-  #advance(head) {
-    this.#item = head.item;
+  #fadingSample() {
+    this.#gain = 0;
+    this.#tailAt += 1;
+    return this.#tail[this.#tailAt - 1];
+  }
+
+  /** The next sample of the queue, which must not be empty. */
+  #take() {
+    const { item, at, samples } = this.#queue[0];
+    const sample = samples[this.#offset];
+    this.#item = item;
     this.#offset += 1;
     this.#queued -= 1;
-    this.#heard = head.at + this.#offset;
-    if (this.#offset === head.samples.length) {
+    this.#heard = at + this.#offset;
+    if (this.#offset === samples.length) {
       this.#queue.shift();
       this.#offset = 0;
     }
+    return sample;
   }
 
   #mayStart() {
@@ -118,7 +136,6 @@ export class PlayoutBuffer {
     this.#playing = false;
     this.#waited = 0;
     this.#dry = true;
-    if (this.#fading) this.#flush();
     return this.#decay();
   }
 
@@ -138,23 +155,6 @@ export class PlayoutBuffer {
   #soften() {
     this.#calm = 0;
     this.#target = Math.max(this.#samples(START_MS), this.#target - this.#samples(STEP_MS));
-  }
-
-  #flush() {
-    const head = this.#queue[0];
-    const item = this.#item ?? head?.item ?? null;
-    this.#hushed = { item, heard: this.#item === null ? 0 : this.#heard };
-    this.#queue = [];
-    this.#queued = 0;
-    this.#offset = 0;
-    this.#finished.clear();
-    this.#playing = false;
-    this.#dry = false;
-    this.#fading = false;
-    this.#gain = 0;
-    this.#last = 0;
-    this.#item = null;
-    this.#heard = 0;
   }
 
   #samples(ms) {

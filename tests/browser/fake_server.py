@@ -6,6 +6,7 @@ Serves web/ and /v1/realtime. The test holds the strings: it sends events, close
 import asyncio
 import base64
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ class FakeServer:
         self.refuse: tuple[int, str] | None = None
         self.received: list[dict[str, Any]] = []
         self.connections = 0
+        self.protocols: str | None = None
         self.url = ""
         self._socket: web.WebSocketResponse | None = None
         self._runner: web.AppRunner | None = None
@@ -65,6 +67,7 @@ class FakeServer:
         socket = web.WebSocketResponse(protocols=("realtime",))
         await socket.prepare(request)
         self.connections += 1
+        self.protocols = request.headers.get("Sec-WebSocket-Protocol")
         if self.refuse:
             await socket.close(code=self.refuse[0], message=self.refuse[1].encode())
             return socket
@@ -105,16 +108,24 @@ class FakeServer:
 
     async def message(self, kind: str, after: int = 0) -> dict[str, Any]:
         """The first message of a type that came after so many others; waits for it."""
+        return await self._first(lambda message: message["type"] == kind, after)
 
-        async def find() -> dict[str, Any]:
+    def latest(self, kind: str) -> dict[str, Any]:
+        """The last message of a type so far."""
+        return next(message for message in reversed(self.received) if message["type"] == kind)
+
+    async def message_with(self, field: str) -> dict[str, Any]:
+        """The first message that has a field; waits for it."""
+        return await self._first(lambda message: field in message, 0)
+
+    async def _first(self, fits: Callable[[dict[str, Any]], bool], after: int) -> dict[str, Any]:
+        async with asyncio.timeout(15):
             while True:
                 for message in self.received[after:]:
-                    if message["type"] == kind:
+                    if fits(message):
                         return message
                 self._arrived.clear()
                 await self._arrived.wait()
-
-        return await asyncio.wait_for(find(), 15)
 
     async def user_says(self, item: str, text: str) -> None:
         """A turn of the user, as the server would have heard it."""
@@ -135,18 +146,36 @@ class FakeServer:
             {"type": "response.output_item.added", "response_id": response, "item": {"id": item, "role": "assistant"}},
         )
         words = text.split(" ")
-        sound = speechlike(seconds)
-        size = round(CHUNK_S * _TIMING.wire_rate)
-        starts = range(0, len(sound), size)
-        for i, start in enumerate(starts):
-            lot = words[i * len(words) // len(starts) : (i + 1) * len(words) // len(starts)]
+        chunks = self._chunks(place, 0.0, seconds)
+        for i, chunk in enumerate(chunks):
+            lot = words[i * len(words) // len(chunks) : (i + 1) * len(words) // len(chunks)]
             if lot:
                 delta = " ".join(lot) if i == 0 else " " + " ".join(lot)
                 await self.send({"type": "response.output_audio_transcript.delta", **place, "delta": delta})
-            encoded = base64.b64encode(sound[start : start + size].tobytes()).decode()
-            await self.send({"type": "response.output_audio.delta", **place, "delta": encoded})
+            await self.send(chunk)
         if done:
             await self.end(item, text, "completed")
+
+    async def resume(self, item: str, overlap: str, from_ms: float, seconds: float) -> None:
+        """What sounded over an answer of so many seconds was a cough: the rest of it again, without its words."""
+        response = f"resp_{item}"
+        decided = {"item_id": overlap, "response_id": response, "resumes_at_ms": from_ms}
+        await self.send({"type": "overlap.decision", "decision": "resume", **decided})
+        await self.send(*self._chunks({"response_id": response, "item_id": item}, from_ms / 1000, seconds))
+
+    @staticmethod
+    def _chunks(place: dict[str, Any], from_s: float, to_s: float) -> list[dict[str, Any]]:
+        sound = speechlike(to_s)
+        size = round(CHUNK_S * _TIMING.wire_rate)
+        return [
+            {
+                "type": "response.output_audio.delta",
+                **place,
+                "start_ms": round(start / _TIMING.wire_rate * 1000),
+                "delta": base64.b64encode(sound[start : start + size].tobytes()).decode(),
+            }
+            for start in range(round(from_s * _TIMING.wire_rate), len(sound), size)
+        ]
 
     async def end(self, item: str, kept: str, status: str, reason: str | None = None) -> None:
         """The answer is over, and this much of it stays in the conversation."""

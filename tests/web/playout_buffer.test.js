@@ -78,6 +78,14 @@ test("after hush nothing of the old answer is left, and a new one starts", () =>
   assert.deepEqual(buffer.position, { item: "b", heard: samples(50), playing: true });
 });
 
+test("what is pushed right after hush is not lost with the rest", () => {
+  const buffer = sounding(500);
+  buffer.hush();
+  buffer.push("a", samples(50), constant(200));
+  rendered(buffer, 60);
+  assert.equal(buffer.position.heard, samples(100));
+});
+
 test("hush with nothing sounding answers at once", () => {
   const buffer = new PlayoutBuffer(RATE);
   buffer.hush();

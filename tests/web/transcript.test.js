@@ -15,7 +15,7 @@ function speaking() {
 test("words are shown as they are heard, those to come apart", () => {
   const transcript = speaking();
   transcript.heard("a", 500);
-  assert.deepEqual(partsOf(transcript.lines[0]), { said: "One two", ahead: " three.", unheard: "" });
+  assert.deepEqual(partsOf(transcript.lines[0]), { said: "One two ", ahead: "three.", unheard: "" });
   transcript.played("a");
   assert.deepEqual(partsOf(transcript.lines[0]), { said: "One two three.", ahead: "", unheard: "" });
 });
@@ -23,16 +23,16 @@ test("words are shown as they are heard, those to come apart", () => {
 test("a cut strikes out what was not heard, by the position", () => {
   const transcript = speaking();
   transcript.cut("a", 300);
-  assert.deepEqual(partsOf(transcript.lines[0]), { said: "One", ahead: "", unheard: " two three." });
+  assert.deepEqual(partsOf(transcript.lines[0]), { said: "One ", ahead: "", unheard: "two three." });
 });
 
 test("the server's own text decides where it is a beginning of ours", () => {
   const transcript = speaking();
   transcript.cut("a", 0, "One two");
-  assert.equal(partsOf(transcript.lines[0]).said, "One two");
+  assert.equal(partsOf(transcript.lines[0]).unheard, "three.");
   const other = speaking();
   other.cut("a", 300, "Something else");
-  assert.equal(partsOf(other.lines[0]).said, "One");
+  assert.equal(partsOf(other.lines[0]).unheard, "two three.");
 });
 
 test("a cut after everything was heard strikes out nothing", () => {
@@ -49,7 +49,7 @@ test("a position never goes back, and none counts after the cut", () => {
   const cut = speaking();
   cut.cut("a", 300);
   cut.heard("a", 900);
-  assert.equal(partsOf(cut.lines[0]).said, "One");
+  assert.equal(partsOf(cut.lines[0]).unheard, "two three.");
 });
 
 test("the user's line keeps its place while its words change", () => {

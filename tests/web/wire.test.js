@@ -50,6 +50,25 @@ test("every golden message of the server is understood, with nothing missing", (
   }
 });
 
+test("the page's own messages use no field that the server's golden messages lack", () => {
+  const fields = new Map();
+  for (const { message } of JSON.parse(readFileSync(new URL("client.json", GOLDEN), "utf8"))) {
+    if (typeof message !== "object" || message === null) continue;
+    fields.set(message.type, [...(fields.get(message.type) ?? []), ...Object.keys(message)]);
+  }
+  const own = [
+    encode.append(new Float32Array(2), "jpeg"),
+    encode.typed("Hello"),
+    encode.update({ voice: "deep", instructions: "Be brief." }),
+    encode.heard("a1", 5),
+    encode.cancel(),
+    encode.respond(),
+  ];
+  for (const message of own.map((text) => JSON.parse(text))) {
+    for (const name of Object.keys(message)) assert.ok(fields.get(message.type)?.includes(name), `${message.type}.${name}`);
+  }
+});
+
 test("a message from a newer server is passed over", () => {
   assert.deepEqual(decode('{"type": "response.telepathy.delta"}'), { kind: "other", type: "response.telepathy.delta" });
   assert.deepEqual(decode('{"type": "constructor"}'), { kind: "other", type: "constructor" });
