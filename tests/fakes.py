@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,18 +48,22 @@ def noise(seconds: float) -> Pcm:
 
 
 def read(pcm: Pcm) -> str:
-    """The words in sound, those cut off included."""
+    """The words in sound; of a word that was cut off, 5 ms are enough."""
     words = {round(0.001 * index, 3): word for word, index in _vocabulary.items()}
-    found, before = [], None
-    for level in pcm[np.insert(np.diff(pcm) != 0, 0, True)] if len(pcm) else []:
-        word = words.get(round(float(level) - 0.2, 3))
+    starts = np.flatnonzero(np.diff(pcm, prepend=np.nan) != 0)
+    found: list[str] = []
+    before = None
+    for begin, end in pairwise([*starts, len(pcm)]):
+        if end - begin < 0.005 * TIMING.input_rate:
+            continue
+        word = words.get(round(float(pcm[begin]) - 0.2, 3))
         if word is not None and word != before:
             found.append(word)
         before = word
     return " ".join(found)
 
 
-@dataclass
+@dataclass(eq=False)
 class ScriptedState:
     instructions: str
     history: list[tuple[Role, str]] = field(default_factory=list)
@@ -234,7 +239,8 @@ class Stage:
         self.clock = ManualClock()
         self.worker: Worker[ScriptedState] = Worker(self.model, self._deliver)
         self.clients: dict[str, Client] = {}
-        self.engine_runs = True
+        self.steps_per_packet: int | None = None
+        """how fast the engine is; None: infinitely"""
 
     def _deliver(self, result: Result) -> None:
         client = self.clients.get(result.job.session_id)
@@ -248,9 +254,11 @@ class Stage:
         return client
 
     async def run(self) -> None:
-        """Let the engine work until it has nothing to do."""
+        """Let the engine work until it has nothing to do, or is out of breath."""
         await settle()
-        while self.engine_runs and self.worker.step():
+        left = self.steps_per_packet
+        while left != 0 and self.worker.step():
+            left = left - 1 if left is not None else None
             await settle()
 
     async def hear(self, *sounds: tuple[Client, Pcm]) -> None:
