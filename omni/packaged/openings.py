@@ -1,0 +1,105 @@
+"""How an answer begins, where the question already says so.
+
+A small model often loses its way in the first words: asked for "my name" it talks about its own. So questions
+about the speaker are turned round ("What is my name?" begins "Your name is"), and questions about the camera
+begin with what the camera shows. Nothing here knows an answer: the words are the user's or the camera's.
+"""
+
+import re
+from dataclasses import dataclass
+
+NOTE = re.compile(r"\(The camera shows: (?P<shown>.*)\)\n")
+"""the line that a family puts before the user's words when it has seen something"""
+
+_READ = re.compile(
+    r"\bread (?:this|that|it|what)\b|\bwhat (?:does|do|is) .*\b(?:say|says|written)\b|\bread .*\b(?:sign|text|page)",
+    re.I,
+)
+_SEE = re.compile(
+    r"\bwhat (?:can|do|did) you see\b|\bcan you see\b|\bwhat(?:'s| is) (?:in front of|on) (?:you|the camera|screen)"
+    r"|\b(?:describe|look at) (?:this|what you see|the (?:picture|image|camera|room))|\bwhat does the camera\b",
+    re.I,
+)
+_WHICH_THING = re.compile(
+    r"\bwhat(?:'s| is| am i| kind of| animal| object|'s this)\b.*\b(?:this|that|it|holding|showing|hand)\b", re.I
+)
+_QUOTED = re.compile(r'"[^"]+"')
+_LONGEST_ECHO = 12
+"""words of a statement that an answer repeats"""
+_THING = re.compile(r"\bprobably (?:an? |the )?[^.;,()]+", re.I)
+
+_ABOUT_ME = (
+    (r"what(?:'s| is| was) my (?P<a>[a-z' ]+?)(?P<b> called)?", "Your {a} is{b}"),
+    (r"what are my (?P<a>[a-z' ]+?)", "Your {a} are"),
+    (r"who(?:'s| is) my (?P<a>[a-z' ]+?)", "Your {a} is"),
+    (r"how old is my (?P<a>[a-z' ]+?)", "Your {a} is"),
+    (r"what does my (?P<a>[a-z']+) do", "Your {a} is"),
+    (r"what does my (?P<a>[a-z']+) (?P<b>like|want|need)(?P<c>[a-z ]*?)", "Your {a} {b}s{c}"),
+    (
+        r"(?:where|what|who|when|how many [a-z]+) (?:do|did) i (?P<a>live|like|work|study|want|need|love|have)[a-z ]*?",
+        "You {a}",
+    ),
+    (r"(?:where|what|when) am i (?P<a>[a-z]+ing)[a-z ]*?", "You are {a}"),
+    (r"(?:how old|who) am i", "You are"),
+)
+_QUESTIONS = tuple((re.compile(rf"\b{pattern}\s*[?.!]*$", re.I), form) for pattern, form in _ABOUT_ME)
+
+_STATEMENT = re.compile(
+    r"(?:(?:hi|hello|hey|well|so|and|by the way|actually|okay)[,.!]? )*"
+    r"(?P<said>(?:my [a-z' ]+ (?:is|are|was)|i am|i'm|i (?:have|live|like|love|work|study|play|come|was born))"
+    r" [^.!?]+)[.!]*$",
+    re.I,
+)
+_SWAP = {
+    "i": "you",
+    "my": "your",
+    "me": "you",
+    "am": "are",
+    "i'm": "you are",
+    "mine": "yours",
+    "was": "were",
+    "your": "my",
+    "you": "me",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """The first words of an answer, for the model to go on from."""
+
+    text: str = ""
+    complete: bool = False
+    """nothing need follow"""
+
+
+def opening(message: str) -> Opening:
+    """The opening that a user's message calls for; empty when it is the model's to choose."""
+    note = NOTE.match(message)
+    question = message[note.end() :] if note else message
+    if note and (from_camera := _from_camera(note["shown"], question)):
+        return Opening(from_camera, complete=from_camera.endswith((".", '."')))
+    for pattern, form in _QUESTIONS:
+        if match := pattern.search(question):
+            return Opening(form.format(**{name: (value or "").lower() for name, value in match.groupdict().items()}))
+    if (match := _STATEMENT.match(question.strip())) and len(match["said"].split()) <= _LONGEST_ECHO:
+        return Opening(f"I see, {_turned_round(match['said'])}.")
+    return Opening()
+
+
+def _turned_round(said: str) -> str:
+    """What the user says of themselves, said to them."""
+    words = said.split()
+    plural_was = [word for word in words if word.lower() in ("i", "you")]
+    swap = _SWAP if plural_was else {name: word for name, word in _SWAP.items() if name != "was"}
+    return " ".join(swap.get(word.lower(), word) for word in words)
+
+
+def _from_camera(shown: str, question: str) -> str:
+    quoted, thing = _QUOTED.findall(shown), _THING.search(shown)
+    if quoted and _READ.search(question):
+        return f"It says {', '.join(quoted)}."
+    if _SEE.search(question):
+        return f"I can see {shown[:1].lower()}{shown[1:].rstrip('.')}."
+    if thing and _WHICH_THING.search(question):
+        return f"That is {thing[0].lower().strip()}."
+    return ""
