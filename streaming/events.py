@@ -270,6 +270,15 @@ class Committed:
 
 
 @dataclass(frozen=True, slots=True)
+class IdleTimedOut:
+    """The user said nothing for as long as the settings allow; an answer without a question follows."""
+
+    item_id: str
+    start_s: float
+    end_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Cleared:
     """Uncommitted sound is forgotten."""
 
@@ -404,6 +413,7 @@ Event = (
     | SpeechStarted
     | SpeechStopped
     | OverlapEnded
+    | IdleTimedOut
     | Committed
     | Cleared
     | ItemAdded

@@ -201,6 +201,7 @@ class Session:
     def _answer_ended(self, error: str | None) -> None:
         if error is not None:
             self._talk.engine_failed(error)
+        self._listener.await_user()
         if self._talk.stale and not self._listener.busy:
             self._talk.rebuild()
 

@@ -13,6 +13,7 @@ from streaming.events import (
     DeleteItem,
     Fault,
     Heard,
+    IdleTimedOut,
     Item,
     ItemTruncated,
     Measured,
@@ -399,3 +400,14 @@ async def test_recorded_speech_in_an_item_is_listened_to() -> None:
     await stage.wait(5.0)
     assert transcripts(client)[0] == ("user", "what did the old man say to the boy yesterday")
     assert read(client.sound()) == "You said what did the old man say to the boy yesterday ."
+
+
+async def test_a_silent_user_is_spoken_to_once_if_that_is_wanted() -> None:
+    stage = Stage()
+    client = await stage.join(settings=Settings(turn_detection=TurnDetection(idle_timeout_s=5.0)))
+    await stage.wait(8.0)
+    assert not client.of(IdleTimedOut)
+    await stage.hear((client, np.concatenate([silence(0.5), say("hello")])))
+    await stage.wait(9.0)
+    assert len(client.of(IdleTimedOut)) == 1
+    assert [event.status for event in ended(client)] == ["completed", "completed"]

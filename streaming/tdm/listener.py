@@ -17,6 +17,7 @@ from streaming.events import (
     AudioPart,
     Cleared,
     Committed,
+    IdleTimedOut,
     Item,
     ItemAdded,
     OverlapEnded,
@@ -83,6 +84,8 @@ class Listener:
         self._turns: Turns | None = None
         self._user: _UserTurn | None = None
         self._arrived_s = 0.0
+        self._quiet_from_s: float | None = None
+        """media time since which an answer waits for a word of the user"""
         self.detect(conversation.settings.turn_detection)
 
     @property
@@ -97,6 +100,10 @@ class Listener:
         if self._user is not None:
             self.clear()
         self._turns = Turns(self._talk.timing, detection, self._mux.heard_s) if detection is not None else None
+
+    def await_user(self) -> None:
+        """An answer has been heard; from now on the user's silence counts."""
+        self._quiet_from_s = self._mux.heard_s
 
     async def hear(self, pcm: Pcm) -> None:
         """Take sound from the microphone [S], however much of it."""
@@ -194,6 +201,17 @@ class Listener:
             self._signal(turns, signal)
         if self._user is not None and self._user.overlaps and turns.voiced_s >= INTERRUPTION_S:
             self.interrupt("turn_detected")
+        self._check_idle(turns)
+
+    def _check_idle(self, turns: Turns) -> None:
+        timeout_s, quiet_from_s = turns.detection.idle_timeout_s, self._quiet_from_s
+        if timeout_s is None or quiet_from_s is None or self._user is not None or self._speaker.active:
+            return
+        if self._mux.heard_s - quiet_from_s >= timeout_s:
+            self._quiet_from_s = None
+            self._talk.outlet.send(IdleTimedOut(f"item_{uuid4().hex[:20]}", quiet_from_s, self._mux.heard_s))
+            self.prepare(ReplyOptions())
+            self._speaker.release(None)
 
     def _signal(self, turns: Turns, signal: Signal) -> None:
         match signal:
@@ -218,6 +236,7 @@ class Listener:
         if self._talk.stale and not self._speaker.active:
             self._talk.rebuild()
         self._user = _UserTurn(f"item_{uuid4().hex[:20]}", overlaps=self._speaker.active and self._turns is not None)
+        self._quiet_from_s = None
         self._mux.open_turn(from_s)
         return self._user
 
