@@ -186,7 +186,6 @@ class Caller:
         self.answers: dict[str, Answer] = {}
         self._arrived = asyncio.Condition()
         self._gone: str | None = None
-        self._position_s: dict[str, float] = {}
 
     async def send(self, type_: str, **fields: Any) -> None:
         """Send one client event."""
@@ -274,8 +273,8 @@ class Caller:
             await self.send("playback.ack", item_id=item_id, audio_end_ms=heard_ms)
 
     def _resume(self, data: dict[str, Any]) -> None:
-        if "audio_end_ms" in data and (answer := self.answers.get(data.get("response_id", ""))):
-            self.loudspeaker.resume_at(answer.item_id, data["audio_end_ms"] / 1_000)
+        if data["decision"] == "resume" and (answer := self.answers.get(data["response_id"])):
+            self.loudspeaker.resume_at(answer.item_id, data["resumes_at_ms"] / 1_000)
 
 
 @asynccontextmanager

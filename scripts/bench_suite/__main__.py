@@ -1,0 +1,81 @@
+"""The bench's command line: ./scripts/bench [what …] [--json FILE]."""
+
+import argparse
+import asyncio
+import os
+import sys
+import time
+from pathlib import Path
+
+# ctranslate2's and torch's idle threads would spin on the cores that the other stages need
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+
+import orjson
+
+from scripts.bench_suite import answers, barge_in, gateway, latency, pauses, stages, startup
+from scripts.bench_suite.material import load_material
+from scripts.bench_suite.report import Findings, Row, as_json, table
+from scripts.bench_suite.server import Server, omni_server
+from scripts.bench_suite.speakers import speakers
+
+WITH_SERVER = ("latency", "pauses", "answers", "speech", "barge_in")
+BENCHES = (*WITH_SERVER, "stages", "gateway")
+
+
+def parsed() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="Measures the real server as a client hears it, in real time."
+    )
+    parser.add_argument("what", nargs="*", choices=(*BENCHES, "all"), default=["all"], help="default: all")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
+    parser.add_argument("--silence-ms", type=int, nargs="+", default=[320, 400], help="server VAD settings")
+    parser.add_argument("--questions", type=int, default=20, help="spoken by each voice, for latency")
+    parser.add_argument("--voices", type=int, default=3, help="for latency; the others use all there are")
+    parser.add_argument("--trials", type=int, default=20, help="interruptions")
+    parser.add_argument("--seconds", type=float, default=10, help="of each load on the gateway")
+    return parser.parse_args()
+
+
+async def with_server(server: Server, what: set[str], options: argparse.Namespace) -> Findings:
+    """Everything that needs `omni serve`, on one server, the memory it takes at the end included."""
+    material, voices = load_material(), speakers(99)
+    found = Findings()
+    for silence_ms in options.silence_ms:
+        if "latency" in what:
+            few = speakers(options.voices)
+            found.add(await latency.measure(server, material, few, silence_ms, options.questions))
+        if "pauses" in what:
+            found.add(await pauses.measure(server, material, voices, silence_ms))
+    if what & {"answers", "speech"}:
+        found.add(await answers.measure(server, material, voices, options.silence_ms[0]))
+    if "barge_in" in what:
+        found.add(await barge_in.measure(server, material, voices, options.silence_ms[0], options.trials))
+    found.rows.append(Row("resident memory after all that", server.rss_mb(), "MiB", 1))
+    return found
+
+
+def main() -> int:
+    options = parsed()
+    what = set(BENCHES) if "all" in options.what else set(options.what)
+    began_s = time.monotonic()
+    found = Findings()
+    if "stages" in what:
+        found.add(startup.measure())
+        found.add(stages.measure(load_material(), speakers(99)))
+    if what & set(WITH_SERVER):
+        with omni_server() as server:
+            found.add(asyncio.run(with_server(server, what, options)))
+    if "gateway" in what:
+        found.add(asyncio.run(gateway.measure(options.seconds)))
+    print(table(found.rows))
+    if options.json:
+        settings = {name: value for name, value in vars(options).items() if name != "json"}
+        settings["took_s"] = round(time.monotonic() - began_s)
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_bytes(orjson.dumps(as_json(found, settings), option=orjson.OPT_INDENT_2))
+        print(f"details: {options.json}", file=sys.stderr)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,121 @@
+"""Each stage alone, warm, one after another: compute time over media time; then memory and start-up."""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import soxr
+from PIL import Image, ImageDraw, ImageFont
+
+from omni.packaged.activity import SileroActivity
+from omni.packaged.chat import SmolChat
+from omni.packaged.eyes import Eyes
+from omni.packaged.recogniser import Recogniser
+from omni.packaged.synthesizer import Synthesizer
+from omni.text.chat import Message
+from omni.timing import Timing
+from omni.types import Pcm, Picture
+from scripts.bench_suite.material import Material
+from scripts.bench_suite.report import Findings, Row
+from scripts.bench_suite.speakers import RATE, Speaker, utter
+
+REPEATS = 5
+TIMING = Timing()
+
+
+def measure(material: Material, voices: Sequence[Speaker]) -> Findings:
+    """Real-time factors: below 1 keeps up with real time, 0.1 takes a tenth of one core or of two."""
+    speech = [_input_pcm(utter(voices[i % len(voices)], q.text).pcm) for i, q in enumerate(material.questions[:6])]
+    rows = [
+        Row("real-time factor: voice activity", _activity(np.concatenate(speech)), "×", REPEATS),
+        Row("real-time factor: recogniser, a question at once", _recogniser(speech), "×", len(speech)),
+        *_language_and_speech(),
+        Row("real-time factor: eyes, one picture a second", _eyes(), "×", REPEATS),
+    ]
+    return Findings(rows)
+
+
+def sign(text: str) -> Picture:
+    """A white sign with black letters, 640 × 480."""
+    picture = Image.new("RGB", (640, 480), "white")
+    ImageDraw.Draw(picture).text((60, 200), text, "black", ImageFont.load_default(64))
+    return np.asarray(picture)
+
+
+def _input_pcm(pcm: Pcm) -> Pcm:
+    return np.asarray(soxr.resample(pcm, RATE, TIMING.input_rate), np.float32)
+
+
+def _median_s(act: Callable[[], object]) -> float:
+    act()  # warm
+    times = []
+    for _ in range(REPEATS):
+        began_s = time.perf_counter()
+        act()
+        times.append(time.perf_counter() - began_s)
+    return statistics.median(times)
+
+
+def _activity(pcm: Pcm) -> float:
+    activity = SileroActivity()
+    size = TIMING.window_samples
+    windows = [pcm[at : at + size] for at in range(0, len(pcm) - size, size)]
+
+    def run() -> None:
+        state = activity.open()
+        for window in windows:
+            activity.probabilities([window], [state])
+
+    return _median_s(run) / (len(windows) * TIMING.window_s)
+
+
+def _recogniser(speech: Sequence[Pcm]) -> float:
+    recogniser = Recogniser()
+    factors = []
+    for pcm in speech:
+
+        def run(pcm: Pcm = pcm) -> None:
+            utterance = recogniser.open()
+            utterance.add(pcm)
+            utterance.transcribe()
+
+        factors.append(_median_s(run) * TIMING.input_rate / len(pcm))
+    return statistics.median(factors)
+
+
+def _language_and_speech() -> list[Row]:
+    """Compute time of writing and of speaking an answer, over how long the answer sounds."""
+    chat, synthesizer = SmolChat(), Synthesizer()
+    messages = [
+        Message("system", "You are a friendly voice assistant. You answer in one or two short sentences."),
+        Message("user", "What do you know about the ocean?"),
+    ]
+    context = chat.open()
+    answers: list[str] = []
+
+    def write() -> None:
+        context.begin(messages, 48)
+        pieces, complete = [], False
+        while not complete:
+            text, complete = context.read()
+            pieces.append(text)
+        answers.append("".join(pieces))
+
+    write_s = _median_s(write)
+    n_tokens = context.n_tokens()
+    voice = synthesizer.voices[0]
+    sound_s = len(synthesizer.speak(answers[-1], voice).pcm) / TIMING.output_rate
+    speak_s = _median_s(lambda: synthesizer.speak(answers[-1], voice))
+    return [
+        Row("real-time factor: language model, per second of its speech", write_s / sound_s, "×", REPEATS),
+        Row("language model, tokens per second (prefix in cache)", n_tokens / write_s, "", REPEATS),
+        Row("real-time factor: synthesizer", speak_s / sound_s, "×", REPEATS),
+    ]
+
+
+def _eyes() -> float:
+    eyes = Eyes()
+    before = eyes.look(sign("HELLO"), None)
+    texts = iter(["OPEN", "CLOSED", "EXIT", "PUSH", "PULL", "STOP", "WAIT"])
+    return _median_s(lambda: eyes.look(sign(next(texts)), before)) / (TIMING.unit_ms / 1_000)
