@@ -1,0 +1,140 @@
+"""The command line: omni serve | play | doctor | version."""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from streaming.config import Config, ConfigError, add_flags, load
+
+_GROUPS = {"serve": ("server", "engine", "log"), "play": ("engine", "log"), "doctor": ("server", "engine")}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run a command; the exit status is 0, 1 for what is wrong here, 2 for what is wrong with the request."""
+    parser = _parser()
+    arguments = parser.parse_args(words)
+    if arguments.command is None:
+        parser.print_help()
+        return 2
+    if arguments.command == "version":
+        print(_version())
+        return 0
+    try:
+        config = load(vars(arguments), os.environ)
+    except ConfigError as error:
+        return _complain(error, 2)
+    if arguments.print_config:
+        print(config.as_toml(), end="")
+        return 0
+    _tame_threads()
+    command = {"serve": _serve, "play": _play, "doctor": _doctor}[arguments.command]
+    try:
+        return command(config, arguments)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="omni", description="A voice and video assistant that you host yourself: call it from a browser."
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    about = {
+        "serve": "start the server and print its address when the models are warm",
+        "play": "ask by a recording, a picture or a typed line, without a server",
+        "doctor": "say what is installed, which models are found, and what will run",
+    }
+    parsers = {name: commands.add_parser(name, help=text, description=text) for name, text in about.items()}
+    for name, groups in _GROUPS.items():
+        add_flags(parsers[name], groups)
+    commands.add_parser("version", help="print the version")
+    play = parsers["play"]
+    play.add_argument("recording", nargs="?", type=Path, metavar="QUESTION.wav", help="what the caller says")
+    play.add_argument("--text", help="what the caller types, after the recording if there is one")
+    play.add_argument("--image", type=Path, metavar="PICTURE", help="what the caller's camera shows (JPEG or PNG)")
+    play.add_argument("--out", type=Path, metavar="ANSWER.wav", help="where to write what the assistant says")
+    play.add_argument("--json", action="store_true", help="print the conversation and its timings as JSON")
+    return parser
+
+
+def _tame_threads() -> None:
+    """Before numpy and its kind are loaded: threads that wait must sleep.
+
+    By default they spin, and two OpenMP stages on two cores then slow each other down many times over.
+    """
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("KMP_BLOCKTIME", "0")
+
+
+def _serve(config: Config, _: argparse.Namespace) -> int:
+    from streaming import logs
+    from streaming.gateway import models
+    from streaming.gateway.server import serve
+
+    logs.configure(config.log_level, as_json=config.log_json)
+    try:
+        asyncio.run(serve(config, models.load))
+    except RuntimeError as error:
+        return _complain(error, 1)
+    return 0
+
+
+def _play(config: Config, arguments: argparse.Namespace) -> int:
+    if arguments.recording is None and arguments.text is None:
+        return _complain("give a recording, or --text", 2)
+    from omni.timing import Timing
+    from omni.vision.image import decode_image
+    from streaming import logs
+    from streaming.gateway import loopback, models
+
+    logs.configure(config.log_level, as_json=config.log_json)
+    try:
+        recording = loopback.read_recording(arguments.recording, Timing()) if arguments.recording else None
+        image = decode_image(arguments.image.read_bytes()) if arguments.image else None
+    except (OSError, ValueError) as error:
+        return _complain(error, 2)
+    try:
+        model, activity = models.load(config)
+    except RuntimeError as error:
+        return _complain(error, 1)
+    result = asyncio.run(loopback.play(model, activity, recording=recording, image=image, text=arguments.text))
+    try:
+        if arguments.out is not None:
+            loopback.write_sound(arguments.out, result.pcm, model.timing)
+    except OSError as error:
+        return _complain(f"cannot write {arguments.out}: {error}", 2)
+    print(json.dumps(result.as_dict(), indent=2, ensure_ascii=False) if arguments.json else result.as_text())
+    for fault in result.faults:
+        _complain(fault, 1)
+    return 1 if result.faults or not result.answers else 0
+
+
+def _doctor(config: Config, _: argparse.Namespace) -> int:
+    from streaming.doctor import examine
+
+    findings = examine(config)
+    for finding in findings:
+        print(finding.line())
+    return 0 if all(finding.good for finding in findings) else 1
+
+
+def _version() -> str:
+    try:
+        return f"omni {version('omni-live')}"
+    except PackageNotFoundError:
+        return "omni (run from a folder, not installed)"
+
+
+def _complain(problem: Any, status: int) -> int:
+    print(f"omni: {problem}", file=sys.stderr)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

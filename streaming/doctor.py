@@ -1,0 +1,128 @@
+"""`omni doctor`: what is installed, which models are found, what will run, and what to do about the rest."""
+
+import importlib
+import importlib.metadata
+import json
+import os
+import pkgutil
+import re
+import socket
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import omni.packaged
+from omni.packaged.files import MissingModelError, ModelFile
+from streaming.config import Config
+from streaming.gateway.http import find_page
+
+_DISTRIBUTION = "omni-live"
+_EXTRA = "nano"
+_ENOUGH_GB = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    good: bool
+    text: str
+
+    def line(self) -> str:
+        """For the terminal."""
+        return f"{'ok ' if self.good else 'NO '} {self.text}"
+
+
+def examine(config: Config) -> list[Finding]:
+    """Look at everything that a server with this configuration needs."""
+    findings = [*_machine(), *_packages(), *_models(), _page(), _port(config), *_endpoint(config)]
+    if all(finding.good for finding in findings):
+        chat = f"{config.llm_model} at {config.llm_url}" if config.llm_url else "the packaged chat model"
+        findings.append(Finding(True, f"`omni serve` will run {config.model} with {chat}"))
+    else:
+        findings.append(Finding(False, "`omni serve` would not work until what is marked NO is put right"))
+    return findings
+
+
+def _machine() -> Iterator[Finding]:
+    yield Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or later is needed)")
+    n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    yield Finding(True, f"{n_cores} processor cores (2 are enough for one call)")
+    total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    yield Finding(total_gb >= _ENOUGH_GB, f"{total_gb:.1f} GiB of memory ({_ENOUGH_GB:.0f} are needed)")
+
+
+def _packages() -> Iterator[Finding]:
+    """Each requirement of the project and its default extra, as installed."""
+    try:
+        own = importlib.metadata.distribution(_DISTRIBUTION)
+    except importlib.metadata.PackageNotFoundError:
+        yield Finding(False, f"{_DISTRIBUTION} is not installed; run ./scripts/serve, or: pip install -e .[{_EXTRA}]")
+        return
+    yield Finding(True, f"{_DISTRIBUTION} {own.version}")
+    for requirement in own.requires or []:
+        condition = requirement.partition(";")[2]
+        if "extra ==" in condition and f'"{_EXTRA}"' not in condition.replace("'", '"'):
+            continue
+        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        try:
+            yield Finding(True, f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(False, f"{name} is not installed; run: pip install -c constraints.txt {name}")
+
+
+def _models() -> Iterator[Finding]:
+    """Every model file that a module of omni.packaged declares."""
+    for info in pkgutil.iter_modules(omni.packaged.__path__, f"{omni.packaged.__name__}."):
+        try:
+            module = importlib.import_module(info.name)
+        except ImportError as error:
+            yield Finding(False, f"{info.name} cannot be loaded: {error}")
+            continue
+        for file in [value for value in vars(module).values() if isinstance(value, ModelFile)]:
+            try:
+                path = file.verified()
+                yield Finding(True, f"{file.install}: {path.name}, {path.stat().st_size / 1e6:.1f} MB, as tested")
+            except MissingModelError as error:
+                yield Finding(False, str(error))
+
+
+def _page() -> Finding:
+    folder = find_page()
+    return Finding(folder is not None, f"the page: {folder or 'web/index.html is missing; take the whole repository'}")
+
+
+def _port(config: Config) -> Finding:
+    with socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((config.host, config.port))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            return Finding(False, f"port {config.port} of {config.host}: {reason}; choose another with --port")
+    return Finding(True, f"port {config.port} of {config.host} is free")
+
+
+def _endpoint(config: Config) -> Iterator[Finding]:
+    """Whether the language model that is served elsewhere answers and knows the model."""
+    if config.llm_url is None:
+        return
+    request = urllib.request.Request(f"{config.llm_url.rstrip('/')}/models")
+    if config.llm_api_key:
+        request.add_header("Authorization", f"Bearer {config.llm_api_key}")
+    try:
+        with urllib.request.urlopen(request, timeout=5) as reply:
+            names = [entry["id"] for entry in json.load(reply)["data"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        yield Finding(False, f"{config.llm_url} does not answer as an OpenAI-compatible endpoint: {error}")
+        return
+    known = config.llm_model in names
+    listed = ", ".join(names[:8])
+    yield Finding(
+        known,
+        f"{config.llm_url} serves {config.llm_model}"
+        if known
+        else f"{config.llm_url} does not list {config.llm_model}; it lists {listed}",
+    )

@@ -1,0 +1,101 @@
+"""The plain HTTP side: the page, who may come in, and what monitors ask."""
+
+import hmac
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Handler, Middleware
+
+import streaming
+from streaming.config import Config
+
+KEY_PROTOCOL = "openai-insecure-api-key."
+"""prefix of the WebSocket subprotocol in which a browser, which cannot set headers, presents its key"""
+
+_LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
+
+# Spelled out because the tables of operating systems differ, and a browser refuses a module of the wrong type.
+_CONTENT_TYPES = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+
+def is_authorised(request: web.Request, config: Config) -> bool:
+    """Whether the request presents one of the configured keys; always, when there are none."""
+    scheme, _, offered = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
+    keys = [offered.strip()] if scheme.lower() == "bearer" else []
+    protocols = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",")
+    keys += [name.strip().removeprefix(KEY_PROTOCOL) for name in protocols if name.strip().startswith(KEY_PROTOCOL)]
+    # every pair is compared, in constant time, so that nothing can be learnt from how long it took
+    matches = [hmac.compare_digest(key.encode(), known.encode()) for key in keys for known in config.api_keys]
+    return not config.api_keys or any(matches)
+
+
+def is_welcome_origin(request: web.Request, config: Config) -> bool:
+    """Whether the page that makes this request may: our own, one on this machine, a configured one, or no page."""
+    origin = request.headers.get(hdrs.ORIGIN)
+    if origin is None or origin in config.allowed_origins:
+        return True
+    parts = urlsplit(origin)
+    return parts.hostname in _LOCAL_NAMES or (bool(parts.netloc) and parts.netloc == request.host)
+
+
+def error_response(status: int, code: str, message: str) -> web.Response:
+    """An error as OpenAI's clients read it."""
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    return web.json_response({"error": {"message": message, "type": kind, "code": code, "param": None}}, status=status)
+
+
+def require_key(config: Config) -> Middleware:
+    """Middleware: what is under /v1 and /metrics needs a key. The WebSocket answers for itself, in its own words."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        closed = request.path.startswith("/v1/") or request.path == "/metrics"
+        upgrades = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
+        if closed and not upgrades and not is_authorised(request, config):
+            return error_response(401, "invalid_api_key", "a valid key is needed: Authorization: Bearer <key>")
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            if request.path.startswith("/v1/") and error.status >= 400:
+                return error_response(error.status, "not_found", f"{request.method} {request.path}: {error.reason}")
+            raise
+
+    return middleware
+
+
+def add_page(app: web.Application, folder: Path) -> None:
+    """Serve the page at / and its files under /web/, always checked for newness."""
+    root = folder.resolve()
+
+    async def file(request: web.Request) -> web.StreamResponse:
+        path = (root / request.match_info.get("path", "index.html")).resolve()
+        content_type = _CONTENT_TYPES.get(path.suffix)
+        if not path.is_relative_to(root) or not path.is_file() or content_type is None:
+            raise web.HTTPNotFound(text=f"there is no {request.path} here")
+        headers = {"Content-Type": content_type, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        return web.FileResponse(path, headers=headers)
+
+    app.router.add_get("/", file)
+    app.router.add_get("/web/{path:.+}", file)
+
+
+def find_page() -> Path | None:
+    """The folder with the page: beside the package in a checkout, among the environment's data when installed."""
+    for folder in (Path(streaming.__file__).parents[1] / "web", Path(sys.prefix, "share", "omni-live", "web")):
+        if (folder / "index.html").is_file():
+            return folder
+    return None

@@ -1,0 +1,274 @@
+"""The server: one port for the page, /v1/realtime and what monitors ask, with the engine in a thread behind it."""
+
+import asyncio
+import errno
+import logging
+import signal
+from collections.abc import AsyncIterator, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from omni.model import OmniModel
+from streaming.config import Config
+from streaming.events import Closed
+from streaming.gateway import http
+from streaming.gateway.media import ActivityModel, PooledActivity
+from streaming.gateway.websocket import CLOSE_CODES, Call, Shared, Socket
+from streaming.gateway.wire.fields import WireError
+from streaming.gateway.wire.realtime import RealtimeCodec
+from streaming.logs import SessionLog
+from streaming.metrics import CONTENT_TYPE, Metrics
+from streaming.tdm.clock import Clock, SystemClock
+from streaming.tdm.jobs import Result
+from streaming.tdm.worker import Worker
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 10.0
+"""a client that takes nothing of what it is sent for so long is let go"""
+STOP_S = 5.0
+"""time that calls have to end when the server stops"""
+_POOL_THREADS = 2
+
+
+Load = Callable[[Config], tuple[OmniModel[Any], ActivityModel[Any]]]
+
+
+class StartError(RuntimeError):
+    """The server cannot start. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """What exists once the models are warm."""
+
+    worker: Worker[Any]
+    shared: Shared
+    metrics: Metrics
+
+
+class Gateway:
+    """Everything between the network and the engine. Serves `app`; calls are accepted once start() was called."""
+
+    def __init__(self, config: Config, page: Path | None, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+        self._config = config
+        self._clock = clock
+        self._patience_s = patience_s
+        self._calls: dict[str, Call] = {}
+        self._ended = asyncio.Event()
+        self._stopping = False
+        self._service: _Service | None = None
+        self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="media")
+        self.app = self._routes(page)
+
+    @property
+    def n_calls(self) -> int:
+        """Calls now."""
+        return len(self._calls)
+
+    def start(self, model: OmniModel[Any], activity: ActivityModel[Any]) -> None:
+        """Run the engine and accept calls."""
+        loop = asyncio.get_running_loop()
+
+        def deliver(result: Result) -> None:
+            loop.call_soon_threadsafe(self._route, result)
+
+        worker = Worker(model, deliver)
+        shared = Shared(
+            engine=worker,
+            clock=self._clock,
+            pool=self._pool,
+            open_activity=PooledActivity(activity, model.timing, self._pool).open,
+            idle_timeout_s=self._config.idle_timeout_s,
+            max_session_s=self._config.max_session_s,
+            patience_s=self._patience_s,
+        )
+        worker.start()
+        self._service = _Service(worker, shared, Metrics(model.timing.output_rate))
+
+    async def stop(self) -> None:
+        """End every call with a word of why, then the engine."""
+        self._stopping = True
+        for call in self._calls.values():
+            call.end(Closed("shutdown", "the server restarts; call again in a moment"))
+        try:
+            async with asyncio.timeout(STOP_S):
+                while self._calls:
+                    self._ended.clear()
+                    await self._ended.wait()
+        except TimeoutError:
+            log.warning("%d calls did not end in time", len(self._calls))
+        if self._service is not None:
+            # waits for the engine's thread, which finishes what it has in hand
+            await asyncio.to_thread(self._service.worker.stop)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _routes(self, page: Path | None) -> web.Application:
+        app = web.Application(middlewares=[http.require_key(self._config)])
+        app.router.add_get("/v1/realtime", self._realtime)
+        app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/health", self._health)
+        app.router.add_get("/ready", self._ready)
+        app.router.add_get("/metrics", self._measurements)
+        if page is not None:
+            http.add_page(app, page)
+        return app
+
+    def _route(self, result: Result) -> None:
+        """Hand a result to the session that asked. One whose session has gone is dropped."""
+        call = self._calls.get(result.job.session_id)
+        if call is not None:
+            call.session.deliver(result)
+
+    # ------------------------------------------------------------ calls
+
+    async def _realtime(self, request: web.Request) -> web.StreamResponse:
+        if not http.is_welcome_origin(request, self._config):
+            message = f"pages of {request.headers['Origin']} may not connect; allow them with --allowed-origins"
+            return http.error_response(403, "origin_not_allowed", message)
+        socket = Socket()
+        if not socket.can_prepare(request):
+            return http.error_response(426, "websocket_required", "/v1/realtime is spoken over WebSocket")
+        await socket.prepare(request)
+        if not http.is_authorised(request, self._config):
+            error = WireError("invalid_api_key", "a valid key is needed: Authorization: Bearer <key>")
+            await _refuse(socket, [RealtimeCodec("refused").encode_error(error)], _POLICY, error.message)
+            return socket
+        service = self._admit()
+        if isinstance(service, Closed):
+            if self._service is not None:
+                self._service.metrics.watch(service)
+            frames = RealtimeCodec("refused").encode(service)
+            await _refuse(socket, frames, CLOSE_CODES[service.reason], service.message)
+            return socket
+        session_id = f"sess_{uuid4().hex[:24]}"
+        watchers = [service.metrics.watch, SessionLog(session_id, request.remote or "a local socket").watch]
+        call = Call(session_id, service.shared, request.query.get("model"), watchers)
+        self._calls[session_id] = call
+        try:
+            await call.run(socket, request.transport)
+        finally:
+            del self._calls[session_id]
+            self._ended.set()
+        return socket
+
+    def _admit(self) -> _Service | Closed:
+        """What a new call works with, or why there is none."""
+        if self._stopping:
+            return Closed("shutdown", "the server restarts; call again in a moment")
+        if self._service is None:
+            return Closed("busy", "the models are still being loaded; call again in a moment")
+        if len(self._calls) >= self._config.max_sessions:
+            most = self._config.max_sessions
+            return Closed("busy", f"all {most} places of this server are taken; call again later (--max-sessions)")
+        return self._service
+
+    # ------------------------------------------------------------ for monitors
+
+    async def _models(self, _: web.Request) -> web.Response:
+        name = self._service and self._service.worker.capabilities.name
+        entry = {"id": name, "object": "model", "created": 0, "owned_by": "omni"}
+        return web.json_response({"object": "list", "data": [entry] if name else []})
+
+    async def _health(self, _: web.Request) -> web.Response:
+        """200 once the models are warm."""
+        warm = self._service is not None
+        return web.json_response({"status": "ok" if warm else "loading"}, status=200 if warm else 503)
+
+    async def _ready(self, _: web.Request) -> web.Response:
+        """200 while a call would be accepted: for a balancer that has other servers to choose from."""
+        service = self._admit()
+        refused = isinstance(service, Closed)
+        body = {
+            "status": service.message if isinstance(service, Closed) else "ready",
+            "sessions": len(self._calls),
+            "max_sessions": self._config.max_sessions,
+        }
+        return web.json_response(body, status=503 if refused else 200)
+
+    async def _measurements(self, _: web.Request) -> web.Response:
+        if self._service is None:
+            raise web.HTTPServiceUnavailable(text="the models are still being loaded")
+        text = self._service.metrics.text(len(self._calls))
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+
+_POLICY = WSCloseCode.POLICY_VIOLATION
+
+
+async def _refuse(socket: Socket, frames: list[bytes], code: WSCloseCode, message: str) -> None:
+    """Say why there is no session, in an event and in the close frame."""
+    try:
+        for frame in frames:
+            await socket.send_frame(frame, WSMsgType.TEXT)
+    except ConnectionError:
+        return
+    await socket.close(code=code, message=message.encode())
+
+
+@asynccontextmanager
+async def listening(gateway: Gateway, host: str, port: int) -> AsyncIterator[str]:
+    """Serve a gateway on a port; gives its address, such as http://127.0.0.1:8000.
+
+    Raises:
+        StartError: nothing can listen there.
+    """
+    runner = web.AppRunner(gateway.app, access_log=None, shutdown_timeout=1.0)
+    await runner.setup()
+    try:
+        try:
+            await web.TCPSite(runner, host, port).start()
+        except OSError as error:
+            raise StartError(_why_not_there(host, port, error)) from error
+        shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host
+        yield f"http://{f'[{shown}]' if ':' in shown else shown}:{runner.addresses[0][1]}"
+    finally:
+        await gateway.stop()
+        await runner.cleanup()
+
+
+def _why_not_there(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} of {host} is in use: end the program that has it, or choose another with --port"
+    if error.errno == errno.EACCES:
+        return f"port {port} may not be used by this user: choose one above 1023 with --port"
+    return f"cannot listen on {host}:{port}: {error.strerror or error}"
+
+
+async def serve(config: Config, load: Load) -> None:
+    """Run a server until SIGINT or SIGTERM.
+
+    Args:
+        config: what the person chose.
+        load: gives the model and voice activity, warm; called in a thread.
+
+    Raises:
+        StartError: the port cannot be had.
+        RuntimeError: the models cannot be had; the message says what to do.
+    """
+    clock = SystemClock()
+    started_s = clock.now_s()
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    page = http.find_page()
+    if page is None:
+        log.warning("the page (web/) was not found; only the protocol is served")
+    gateway = Gateway(config, page, clock)
+    stopped = asyncio.create_task(stop.wait())
+    # Listens before it loads: that the port is taken is better known now than after the models are warm.
+    async with listening(gateway, config.host, config.port) as address:
+        loading = asyncio.create_task(asyncio.to_thread(load, config))
+        await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        if stop.is_set():
+            return
+        gateway.start(*loading.result())
+        print(f"Omni is ready: {address} ({clock.now_s() - started_s:.1f} s)", flush=True)
+        await stopped
+        print("Omni stops.", flush=True)

@@ -1,0 +1,413 @@
+"""The server on a real port, with a scripted model behind it and the clients that people really use in front."""
+
+import asyncio
+import base64
+import contextlib
+import gc
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+import orjson
+import psutil
+import pytest
+from aiohttp import WSMsgType
+from openai import AsyncOpenAI
+
+from omni.timing import Timing
+from omni.types import Pcm
+from streaming.config import Config
+from streaming.gateway import websocket
+from streaming.gateway.server import Gateway, StartError, listening
+from streaming.tdm.clock import Clock, ManualClock, SystemClock
+from tests.fakes import ScriptedModel, read, say, silence
+
+RATE = Timing().wire_rate
+
+
+class Loudness:
+    """Voice activity by level, for many streams at once."""
+
+    def open(self) -> None:
+        """It remembers nothing."""
+
+    def probabilities(self, windows: list[Pcm], states: list[None]) -> list[float]:
+        assert len(windows) == len(states)
+        return [float(np.abs(window).mean() > 0.05) for window in windows]
+
+
+class Place:
+    """A running server and what a test wants to know about it."""
+
+    def __init__(self, gateway: Gateway, address: str, model: ScriptedModel) -> None:
+        self.gateway = gateway
+        self.address = address
+        self.model = model
+        self.realtime = f"{address}/v1/realtime"
+
+    async def empty(self) -> None:
+        """Return once no call is left."""
+        async with asyncio.timeout(20):
+            while self.gateway.n_calls or self.model.states:  # noqa: ASYNC110  the engine's thread has no event
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def serving(
+    config: Config | None = None,
+    model: ScriptedModel | None = None,
+    clock: Clock | None = None,
+    patience_s: float = 10.0,
+    page: Path | None = None,
+) -> AsyncIterator[Place]:
+    gateway = Gateway(config or Config(), page, clock or SystemClock(), patience_s)
+    model = model or ScriptedModel()
+    async with listening(gateway, "127.0.0.1", 0) as address:
+        gateway.start(model, Loudness())
+        yield Place(gateway, address, model)
+
+
+@pytest.fixture
+async def place() -> AsyncIterator[Place]:
+    async with serving() as place:
+        yield place
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as http:
+        yield http
+
+
+class Peer:
+    """A client that speaks JSON and keeps what it hears."""
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
+        self.socket = socket
+        self.events: list[dict[str, Any]] = []
+
+    async def send(self, type_: str, **fields: Any) -> None:
+        await self.socket.send_str(orjson.dumps({"type": type_, **fields}).decode())
+
+    async def until(self, type_: str) -> dict[str, Any]:
+        async with asyncio.timeout(20):
+            while True:
+                message = await self.socket.receive()
+                assert message.type is WSMsgType.TEXT, f"{message} before {type_}"
+                self.events.append(orjson.loads(message.data))
+                if self.events[-1]["type"] == type_:
+                    return self.events[-1]
+
+    async def closed(self) -> tuple[int, str]:
+        """Read to the end: the close code and its reason."""
+        async with asyncio.timeout(20):
+            while (message := await self.socket.receive()).type is WSMsgType.TEXT:
+                self.events.append(orjson.loads(message.data))
+        assert message.type is WSMsgType.CLOSE, message
+        return message.data, message.extra or ""
+
+    async def ask(self, text: str) -> str:
+        content = [{"type": "input_text", "text": text}]
+        await self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await self.send("response.create", response={"output_modalities": ["text"]})
+        done = await self.until("response.done")
+        return str(done["response"]["output"][0]["content"][0]["text"]).strip()
+
+
+@asynccontextmanager
+async def call(http: aiohttp.ClientSession, place: Place, **how: Any) -> AsyncIterator[Peer]:
+    async with http.ws_connect(place.realtime, max_msg_size=0, **how) as connection:
+        yield Peer(connection)
+
+
+def encoded(pcm: Pcm) -> str:
+    return base64.b64encode((pcm * 32_767).astype("<i2").tobytes()).decode()
+
+
+# ---------------------------------------------------------------- conversations
+
+
+async def test_the_official_client_asks_in_text(place: Place) -> None:
+    client = AsyncOpenAI(api_key="none", base_url=f"{place.address}/v1")
+    async with client.realtime.connect(model="gpt-realtime") as connection:
+        await connection.session.update(session={"type": "realtime", "output_modalities": ["text"]})
+        await connection.conversation.item.create(
+            item={"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello there"}]}
+        )
+        await connection.response.create()
+        text = ""
+        async for event in connection:
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            if event.type == "response.done":
+                assert event.response.status == "completed"
+                break
+    assert text.strip() == "You said Hello there ."
+    await place.empty()
+
+
+async def test_a_spoken_question_is_answered_in_sound(http: aiohttp.ClientSession) -> None:
+    model = ScriptedModel(answer=lambda state, text: "It is noon .")
+    async with serving(model=model) as place, call(http, place) as peer:
+        await peer.until("session.created")
+        sound = np.concatenate((say("what time is it", RATE), silence(2.0, RATE)))
+        packet = RATE // 50
+        for begin in range(0, len(sound), packet):
+            await peer.send("input_audio_buffer.append", audio=encoded(sound[begin : begin + packet]))
+            await asyncio.sleep(0.002)
+        done = await peer.until("response.done")
+    types = [event["type"] for event in peer.events]
+    assert types.index("input_audio_buffer.speech_started") < types.index("input_audio_buffer.committed")
+    assert done["response"]["output"][0]["content"][0]["transcript"].strip() == "It is noon ."
+    pcm = [base64.b64decode(event["delta"]) for event in peer.events if event["type"] == "response.output_audio.delta"]
+    heard = np.frombuffer(b"".join(pcm), "<i2") / np.float32(32_768)
+    assert read(heard.round(3).astype(np.float32)) == "It is noon ."
+
+
+async def test_a_fault_of_one_session_is_not_the_others(place: Place, http: aiohttp.ClientSession) -> None:
+    async with call(http, place) as unlucky, call(http, place) as lucky:
+        await unlucky.until("session.created")
+        await lucky.until("session.created")
+        place.model.fail = RuntimeError("the model stumbled")
+        await unlucky.send("response.create")
+        assert (await unlucky.until("response.done"))["response"]["status"] == "failed"
+        assert await lucky.ask("Hello") == "You said Hello ."
+        assert await unlucky.ask("again") == "You said again ."
+
+
+# ---------------------------------------------------------------- who may come in
+
+
+async def test_a_browser_offers_its_key_as_a_subprotocol_and_never_gets_it_back(http: aiohttp.ClientSession) -> None:
+    async with serving(Config(api_keys=("first", "second"))) as place:
+        protocols = ("realtime", "openai-insecure-api-key.second")
+        async with call(http, place, protocols=protocols) as peer:
+            assert peer.socket.protocol == "realtime"
+            assert await peer.until("session.created")
+        async with call(http, place, headers={"Authorization": "Bearer first"}) as peer:
+            assert await peer.until("session.created")
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {},
+        {"headers": {"Authorization": "Bearer wrong"}},
+        {"headers": {"Authorization": "Basic first"}},
+        {"protocols": ("realtime", "openai-insecure-api-key.")},
+    ],
+)
+async def test_without_a_valid_key_there_is_a_reason_and_no_session(
+    http: aiohttp.ClientSession, how: dict[str, Any]
+) -> None:
+    async with serving(Config(api_keys=("first",))) as place:
+        async with call(http, place, **how) as peer:
+            code, reason = await peer.closed()
+        assert (code, [event["error"]["code"] for event in peer.events]) == (1008, ["invalid_api_key"])
+        assert "key" in reason
+        assert not place.model.states
+        async with http.get(f"{place.address}/v1/models", headers=how.get("headers")) as reply:
+            assert reply.status == 401
+            assert (await reply.json())["error"]["code"] == "invalid_api_key"
+        async with http.get(f"{place.address}/health") as reply:
+            assert reply.status == 200
+
+
+@pytest.mark.parametrize(
+    ("origin", "welcome"),
+    [
+        ("https://evil.example", False),
+        ("null", False),
+        ("http://localhost:3000", True),
+        ("http://127.0.0.1:9", True),
+        ("https://friend.example", True),
+        ("https://friend.example.evil.example", False),
+    ],
+)
+async def test_only_known_pages_may_connect(http: aiohttp.ClientSession, origin: str, welcome: bool) -> None:
+    async with serving(Config(allowed_origins=("https://friend.example",))) as place:
+        if welcome:
+            async with call(http, place, origin=origin) as peer:
+                assert await peer.until("session.created")
+        else:
+            with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+                async with call(http, place, origin=origin):
+                    pass
+            assert refused.value.status == 403
+
+
+async def test_a_page_from_our_own_address_may_connect(place: Place, http: aiohttp.ClientSession) -> None:
+    headers = {"Host": "omni.example:8000"}
+    async with call(http, place, origin="http://omni.example:8000", headers=headers) as peer:
+        assert await peer.until("session.created")
+
+
+async def test_over_the_limit_a_caller_is_told_to_come_back(http: aiohttp.ClientSession) -> None:
+    async with serving(Config(max_sessions=1)) as place:
+        async with call(http, place) as first:
+            await first.until("session.created")
+            async with call(http, place) as second:
+                code, reason = await second.closed()
+            assert code == 1013
+            assert "later" in reason
+            assert second.events[0]["type"] == "error"
+            async with http.get(f"{place.address}/ready") as reply:
+                assert reply.status == 503
+        await place.empty()
+        async with call(http, place) as third:
+            await third.until("session.created")
+
+
+async def test_before_the_models_are_warm_nobody_is_let_in(http: aiohttp.ClientSession) -> None:
+    gateway = Gateway(Config(), None, SystemClock())
+    async with listening(gateway, "127.0.0.1", 0) as address:
+        async with http.get(f"{address}/health") as reply:
+            assert reply.status == 503
+        async with http.ws_connect(f"{address}/v1/realtime") as connection:
+            assert (await Peer(connection).closed())[0] == 1013
+
+
+# ---------------------------------------------------------------- bad input
+
+
+@pytest.mark.parametrize("frame", ["{", "[]", "{}", '{"type": "no.such"}', '{"type": "input_audio_buffer.append"}'])
+async def test_a_malformed_frame_is_answered_and_the_session_lives(
+    place: Place, http: aiohttp.ClientSession, frame: str
+) -> None:
+    async with call(http, place) as peer:
+        await peer.until("session.created")
+        await peer.socket.send_str(frame)
+        assert (await peer.until("error"))["error"]["type"] == "invalid_request_error"
+        assert await peer.ask("still here") == "You said still here ."
+
+
+async def test_binary_frames_are_refused_in_words(place: Place, http: aiohttp.ClientSession) -> None:
+    async with call(http, place) as peer:
+        await peer.until("session.created")
+        await peer.socket.send_bytes(b"\x00\x01")
+        assert "base64" in (await peer.until("error"))["error"]["message"]
+
+
+async def test_an_oversized_frame_closes_with_its_reason(place: Place, http: aiohttp.ClientSession) -> None:
+    async with call(http, place) as peer:
+        await peer.until("session.created")
+        await peer.socket.send_str(" " * (websocket.MAX_FRAME_BYTES + 1))
+        code, reason = await peer.closed()
+    assert code == 1009
+    assert str(websocket.MAX_FRAME_BYTES) in reason
+    await place.empty()
+
+
+async def test_what_is_no_handshake_is_told_so(place: Place, http: aiohttp.ClientSession) -> None:
+    async with http.get(place.realtime) as reply:
+        assert reply.status == 426
+    async with http.get(f"{place.address}/v1/nothing") as reply:
+        assert reply.status == 404
+        assert "error" in await reply.json()
+
+
+# ---------------------------------------------------------------- ends
+
+
+async def test_two_hundred_callers_who_vanish_leave_nothing(http: aiohttp.ClientSession) -> None:
+    async with serving(Config(max_sessions=500)) as place:
+
+        async def visit(number: int) -> None:
+            async with aiohttp.ClientSession() as own, call(own, place) as peer:
+                await peer.until("session.created")
+                await peer.send("input_audio_buffer.append", audio=encoded(say("hello", RATE)))
+                if number % 2 and (transport := peer.socket.get_extra_info("socket")) is not None:
+                    transport.shutdown(socket.SHUT_RDWR)  # gone without a word
+
+        async def crowd() -> tuple[int, int]:
+            await asyncio.gather(*(visit(number) for number in range(200)), return_exceptions=True)
+            await place.empty()
+            await asyncio.sleep(0.1)
+            gc.collect()
+            return len(asyncio.all_tasks()), psutil.Process().num_fds()
+
+        before = await crowd()
+        assert await crowd() <= before
+
+
+async def test_a_client_that_does_not_read_is_let_go(http: aiohttp.ClientSession) -> None:
+    long = "word " * 4_000
+    model = ScriptedModel(answer=lambda state, text: long)
+    async with serving(model=model, patience_s=0.2) as place, call(http, place) as peer:
+        await peer.until("session.created")
+        connection = peer.socket.get_extra_info("socket")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        peer.socket._conn.transport.pause_reading()  # type: ignore[union-attr]
+        item = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": long}]}
+        for number in range(400):
+            await peer.send("conversation.item.create", item=item | {"id": f"item_{number}"})
+        await place.empty()
+
+
+async def test_a_silent_client_and_a_long_call_are_ended_with_their_reason(http: aiohttp.ClientSession) -> None:
+    for config, code, word in (
+        (Config(idle_timeout_s=5), 1000, "nothing came"),
+        (Config(max_session_s=5), 1001, "at most 5 s"),
+    ):
+        clock = ManualClock()
+        async with serving(config, clock=clock) as place, call(http, place) as peer:
+            created = await peer.until("session.created")
+            assert created["session"]["expires_at"] > 0
+            await clock.advance(5.1)
+            closed, reason = await peer.closed()
+            assert closed == code
+            assert word in reason
+            await place.empty()
+
+
+async def test_when_the_server_stops_callers_are_told(http: aiohttp.ClientSession) -> None:
+    async with serving() as place, call(http, place) as peer:
+        await peer.until("session.created")
+        stopping = asyncio.create_task(place.gateway.stop())
+        code, reason = await peer.closed()
+        await stopping
+        assert code == 1012
+        assert "restarts" in reason
+        assert peer.events[-1]["type"] == "session.closed"
+        assert not place.model.states
+
+
+async def test_a_port_that_is_taken_is_named(place: Place) -> None:
+    port = int(place.address.rsplit(":", 1)[1])
+    with pytest.raises(StartError, match=rf"port {port} .*--port"):
+        async with listening(Gateway(Config(), None, SystemClock()), "127.0.0.1", port):
+            pass
+
+
+# ---------------------------------------------------------------- monitors and the page
+
+
+async def test_monitors_see_what_happened(place: Place, http: aiohttp.ClientSession) -> None:
+    async with call(http, place) as peer:
+        await peer.until("session.created")
+        await peer.ask("Hello")
+        async with http.get(f"{place.address}/metrics") as reply:
+            text = await reply.text()
+        assert "omni_sessions_active 1" in text
+        assert 'omni_responses_total{status="completed"} 1' in text
+    async with http.get(f"{place.address}/v1/models") as reply:
+        assert [entry["id"] for entry in (await reply.json())["data"]] == ["scripted"]
+
+
+async def test_the_page_has_its_types_and_keeps_its_folder(http: aiohttp.ClientSession, tmp_path: Path) -> None:
+    web = tmp_path / "web"
+    web.mkdir()
+    (web / "index.html").write_text("<!doctype html>hello")
+    (web / "page.js").write_text("export {}")
+    (tmp_path / "secret.js").write_text("no")
+    async with serving(page=web) as place:
+        for path, kind in (("/", "text/html"), ("/web/page.js", "text/javascript")):
+            async with http.get(place.address + path) as reply:
+                assert (reply.status, reply.content_type, reply.headers["Cache-Control"]) == (200, kind, "no-cache")
+        for path in ("/web/none.js", "/web/%2e%2e/secret.js", "/web/..%2fsecret.js"):
+            async with http.get(place.address + path) as reply:
+                assert reply.status == 404
