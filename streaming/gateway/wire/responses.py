@@ -1,0 +1,215 @@
+"""Responses on the wire: response.create to Respond, and one answer's events in the order that clients rely on."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from streaming.events import Item, ReplyOptions, Respond, ResponseEnded, ResponseSpeech, ResponseStarted, ResponseText
+from streaming.gateway.wire import names
+from streaming.gateway.wire.audio import AudioWriter
+from streaming.gateway.wire.fields import Fields, WireError
+from streaming.gateway.wire.items import item_object
+from streaming.gateway.wire.messages import Message
+from streaming.gateway.wire.session_object import (
+    MAX_OUTPUT_TOKENS,
+    SessionObject,
+    format_object,
+    format_of,
+    modalities,
+    speaks_of,
+    tool_notes,
+)
+
+_MAX_PIECE_S = 1
+"""sound in one delta; the session sends less, so this only keeps frames under 1 MiB whatever it does"""
+_FIELDS = (
+    "audio",
+    "conversation",
+    "input",
+    "instructions",
+    "max_output_tokens",
+    "metadata",
+    "output_modalities",
+    "parallel_tool_calls",
+    "prompt",
+    "reasoning",
+    "tool_choice",
+    "tools",
+)
+
+
+def read_response(fields: Fields, session: SessionObject) -> tuple[Respond, tuple[WireError, ...]]:
+    """The event's `response`, and what of it will not be done.
+
+    Raises:
+        WireError: a field is wrong, or asks for a response that this server cannot give.
+    """
+    fields.only(_FIELDS)
+    if fields["conversation"] not in (None, "auto"):
+        raise WireError(
+            "unsupported_value",
+            "A response outside the conversation is not possible here; leave `conversation` out or say 'auto'.",
+            fields.path("conversation"),
+        )
+    if fields["input"] is not None:
+        raise WireError(
+            "unsupported_value",
+            "A response answers the conversation: put the items into it with conversation.item.create.",
+            fields.path("input"),
+        )
+    limit = fields.max_tokens("max_output_tokens", MAX_OUTPUT_TOKENS)
+    options = ReplyOptions(
+        instructions=fields.text("instructions"),
+        speaks=speaks_of(fields),
+        # None would mean the session's own limit
+        max_tokens=MAX_OUTPUT_TOKENS if limit == "inf" else limit,
+        metadata=_metadata(fields),
+    )
+    return Respond(options), (*tool_notes(fields), *_audio_notes(fields, session))
+
+
+def _audio_notes(fields: Fields, session: SessionObject) -> list[WireError]:
+    """Another voice is not used, and the client is told; another format would be noise at its end, and is refused."""
+    audio = fields.object("audio")
+    output = None if audio is None else audio.object("output")
+    if output is None:
+        return []
+    output.only(("format", "voice"))
+    if output["format"] is not None and format_of(output, session.timing) != session.output_format:
+        raise WireError(
+            "unsupported_value",
+            f"The session's format is '{session.output_format}'; change it with session.update.",
+            output.path("format"),
+        )
+    if output["voice"] is None or session.voice_of(output) in (None, session.voice):
+        return []
+    other = f"The voice is the session's, '{session.voice}'; it is chosen with session.update before the first answer."
+    return [WireError("unsupported_value", other, output.path("voice"))]
+
+
+def _metadata(fields: Fields) -> dict[str, str] | None:
+    """At most 16 pairs, keys up to 64 and values up to 512 characters, as at OpenAI."""
+    metadata = fields.object("metadata")
+    if metadata is None:
+        return None
+    pairs = {key: metadata.text(key) or "" for key in metadata.names()}
+    if len(pairs) > 16 or any(len(key) > 64 or len(value) > 512 for key, value in pairs.items()):
+        raise WireError(
+            "invalid_value",
+            "metadata may have 16 pairs, keys of 64 and values of 512 characters.",
+            fields.path("metadata"),
+        )
+    return pairs
+
+
+class Answer:
+    """One response on the wire, from ResponseStarted to ResponseEnded."""
+
+    def __init__(self, event: ResponseStarted, session: SessionObject, conversation_id: str) -> None:
+        self._event = event
+        self._session = session
+        self._conversation_id = conversation_id
+        self._writer = AudioWriter(session.output_format, session.timing)
+        self._end_s = 0.0
+        self._place = {
+            "response_id": event.response_id,
+            "item_id": event.item_id,
+            "output_index": 0,
+            "content_index": 0,
+        }
+
+    def start(self) -> list[Message]:
+        """The events up to the first delta."""
+        event = self._event
+        item = item_object(Item(event.item_id, "assistant", (), "in_progress"))
+        return [
+            (names.RESPONSE_CREATED, {"response": self._response_object("in_progress")}),
+            (names.OUTPUT_ITEM_ADDED, {"response_id": event.response_id, "output_index": 0, "item": item}),
+            (names.ITEM_ADDED, {"previous_item_id": event.previous_item_id, "item": item}),
+            (names.CONTENT_PART_ADDED, {**self._place, "part": self._part("")}),
+        ]
+
+    def text(self, event: ResponseText) -> list[Message]:
+        """More text of an answer that does not speak."""
+        return [(names.TEXT_DELTA, {**self._place, "delta": event.text})]
+
+    def speech(self, event: ResponseSpeech) -> Iterator[Message]:
+        """More sound, after the words that start in it. start_ms is an extension: its place in the answer."""
+        rate = self._session.timing.output_rate
+        if event.text:
+            yield names.AUDIO_TRANSCRIPT_DELTA, {**self._place, "delta": event.text}
+        self._end_s = event.at_s + len(event.pcm) / rate
+        for start in range(0, len(event.pcm), _MAX_PIECE_S * rate):
+            delta = self._writer.push(event.pcm[start : start + _MAX_PIECE_S * rate])
+            if delta:
+                start_ms = round((event.at_s + start / rate) * 1_000)
+                yield names.AUDIO_DELTA, {**self._place, "delta": delta, "start_ms": start_ms}
+
+    def end(self, event: ResponseEnded) -> Iterator[Message]:
+        """The events from the last delta to response.done."""
+        item = item_object(event.item)
+        if self._event.speaks:
+            rest = self._writer.flush()
+            if rest and event.status == "completed":
+                yield names.AUDIO_DELTA, {**self._place, "delta": rest, "start_ms": round(self._end_s * 1_000)}
+            yield names.AUDIO_DONE, self._place
+            yield names.AUDIO_TRANSCRIPT_DONE, {**self._place, "transcript": event.full_text}
+        else:
+            yield names.TEXT_DONE, {**self._place, "text": event.full_text}
+        yield names.CONTENT_PART_DONE, {**self._place, "part": self._part(event.full_text)}
+        yield names.ITEM_DONE, {"previous_item_id": self._event.previous_item_id, "item": item}
+        yield names.OUTPUT_ITEM_DONE, {"response_id": event.response_id, "output_index": 0, "item": item}
+        response = {
+            **self._response_object(event.status),
+            "output": [item],
+            "status_details": _status_details(event),
+            "usage": _usage(event),
+        }
+        yield names.RESPONSE_DONE, {"response": response}
+
+    def _part(self, text: str) -> dict[str, str]:
+        # a part says "audio" where the item's content says "output_audio"
+        return {"type": "audio", "transcript": text} if self._event.speaks else {"type": "text", "text": text}
+
+    def _response_object(self, status: str) -> dict[str, Any]:
+        session, event = self._session, self._event
+        sound = {"format": format_object(session.output_format, session.timing), "voice": session.voice}
+        return {
+            "object": "realtime.response",
+            "id": event.response_id,
+            "status": status,
+            "status_details": None,
+            "output": [],
+            "conversation_id": self._conversation_id,
+            "output_modalities": modalities(event.speaks),
+            "max_output_tokens": session.settings.max_tokens or "inf",
+            "audio": {"output": sound},
+            "usage": None,
+            "metadata": event.metadata,
+        }
+
+
+def _status_details(event: ResponseEnded) -> dict[str, Any] | None:
+    if event.status == "completed":
+        return None
+    if event.status == "failed":
+        message = event.error or "the model failed; ask again"
+        return {"type": "failed", "error": {"type": "server_error", "code": "model_failed", "message": message}}
+    return {"type": event.status, "reason": event.reason}
+
+
+def _usage(event: ResponseEnded) -> dict[str, Any]:
+    """Every token is counted as text: that is what the language model reads and writes."""
+    n_input, n_output = event.n_input_tokens, event.n_output_tokens
+    nothing = {"audio_tokens": 0, "image_tokens": 0}
+    return {
+        "total_tokens": n_input + n_output,
+        "input_tokens": n_input,
+        "output_tokens": n_output,
+        "input_token_details": {
+            "text_tokens": n_input,
+            **nothing,
+            "cached_tokens": 0,
+            "cached_tokens_details": {"text_tokens": 0, **nothing},
+        },
+        "output_token_details": {"text_tokens": n_output, "audio_tokens": 0},
+    }

@@ -1,0 +1,284 @@
+"""The GA session object of a connection: rendered for session.created and session.updated, merged on session.update."""
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from omni.timing import Timing
+from streaming.events import Opened, Settings, TurnDetection
+from streaming.gateway.wire.audio import AudioFormat
+from streaming.gateway.wire.fields import Fields, WireError
+from streaming.gateway.wire.turn_detection import read_turn_detection, turn_detection_object
+
+MAX_OUTPUT_TOKENS = 4096
+"""most that a client may ask for in one response (OpenAI's own limit)"""
+
+OPENAI_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
+"""Clients written for OpenAI ask for these by name; they get one of ours, always the same."""
+
+_WITHOUT_EFFECT = ("include", "tracing", "parallel_tool_calls", "reasoning", "truncation")
+"""fields that a client of OpenAI may set and that mean nothing here"""
+
+_FIELDS = (
+    "type",
+    "model",
+    "output_modalities",
+    "instructions",
+    "max_output_tokens",
+    "audio",
+    "tools",
+    "tool_choice",
+    "prompt",
+    *_WITHOUT_EFFECT,
+)
+_FORMATS: tuple[AudioFormat, ...] = ("audio/pcm", "audio/pcmu", "audio/pcma")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionObject:
+    """What the wire knows of a session beside its Settings. Replaced as a whole by each update."""
+
+    id: str
+    model: str
+    voices: tuple[str, ...]
+    timing: Timing
+    settings: Settings
+    turn_defaults: TurnDetection
+    """what a turn_detection of the client starts from"""
+    model_aliases: tuple[str, ...] = ()
+    """names besides its own that a client may call the model by"""
+    expires_at: int | None = None
+    """Unix time in seconds"""
+    input_format: AudioFormat = "audio/pcm"
+    output_format: AudioFormat = "audio/pcm"
+    eagerness: str = "auto"
+    notes: tuple[WireError, ...] = field(default=(), compare=False)
+    """what the latest update asked for and did not get"""
+
+    @classmethod
+    def opened(cls, event: Opened, model_aliases: tuple[str, ...], expires_at: int | None) -> "SessionObject":
+        """As the session was opened."""
+        return cls(
+            id=event.session_id,
+            model=event.model,
+            voices=event.voices,
+            timing=event.timing,
+            settings=event.settings,
+            turn_defaults=event.settings.turn_detection or TurnDetection(),
+            model_aliases=model_aliases,
+            expires_at=expires_at,
+        )
+
+    @property
+    def voice(self) -> str | None:
+        """The name of the voice in use."""
+        return self.settings.voice or self._default_voice
+
+    @property
+    def _default_voice(self) -> str | None:
+        return self.voices[0] if self.voices else None
+
+    def render(self) -> dict[str, Any]:
+        """The session object as JSON."""
+        settings = self.settings
+        return {
+            "type": "realtime",
+            "object": "realtime.session",
+            "id": self.id,
+            "model": self.model,
+            "output_modalities": modalities(settings.speaks),
+            "instructions": settings.instructions,
+            "tools": [],
+            "tool_choice": "none",
+            "max_output_tokens": settings.max_tokens or "inf",
+            "tracing": None,
+            "prompt": None,
+            "truncation": "auto",
+            "expires_at": self.expires_at,
+            "audio": {
+                "input": {
+                    "format": format_object(self.input_format, self.timing),
+                    "transcription": {"model": self.model} if settings.transcribes else None,
+                    "noise_reduction": None,
+                    "turn_detection": turn_detection_object(settings.turn_detection, self.eagerness),
+                },
+                "output": {
+                    "format": format_object(self.output_format, self.timing),
+                    "voice": self.voice,
+                    "speed": 1.0,
+                },
+            },
+            "include": None,
+        }
+
+    def merged(self, fields: Fields, has_spoken: bool) -> "SessionObject":
+        """This session with the fields of a session.update; what they do not name stays, null clears.
+
+        Args:
+            fields: the event's `session`.
+            has_spoken: sound was sent already, so that the voice can no longer change.
+
+        Raises:
+            WireError: a field is wrong. Nothing of the update holds then.
+        """
+        fields.only(_FIELDS)
+        fields.choice("type", ("realtime",))
+        self._check_model(fields)
+        settings = self.settings
+        if "instructions" in fields:
+            settings = replace(settings, instructions=fields.text("instructions") or "")
+        if "max_output_tokens" in fields:
+            limit = fields.max_tokens("max_output_tokens", MAX_OUTPUT_TOKENS)
+            settings = replace(settings, max_tokens=None if limit == "inf" else limit)
+        speaks = speaks_of(fields)
+        if speaks is not None:
+            settings = replace(settings, speaks=speaks)
+        merged = replace(self, settings=settings, notes=tool_notes(fields))
+        audio = fields.object("audio")
+        if audio is None:
+            return merged
+        audio.only(("input", "output"))
+        if sound_in := audio.object("input"):
+            merged = merged._with_input(sound_in)
+        if sound_out := audio.object("output"):
+            merged = merged._with_output(sound_out, has_spoken)
+        return merged
+
+    def _check_model(self, fields: Fields) -> None:
+        model = fields.text("model")
+        if model is not None and model not in (self.model, *self.model_aliases):
+            raise WireError(
+                "model_change_refused",
+                f"This session's model is '{self.model}' and stays so; open another session for another model.",
+                fields.path("model"),
+            )
+
+    def _with_input(self, fields: Fields) -> "SessionObject":
+        fields.only(("format", "noise_reduction", "transcription", "turn_detection"))
+        merged, settings = self, self.settings
+        if "format" in fields:
+            merged = replace(merged, input_format=format_of(fields, self.timing))
+        if "transcription" in fields:
+            # which recogniser and which language are the server's to say
+            settings = replace(settings, transcribes=fields.object("transcription") is not None)
+        if noise := fields.object("noise_reduction"):
+            # the browser's own is better placed; the field is checked because its absence would be a riddle
+            noise.choice("type", ("near_field", "far_field"))
+        if "turn_detection" in fields:
+            turn, eagerness = read_turn_detection(
+                fields.object("turn_detection"), settings.turn_detection, self.eagerness, self.turn_defaults
+            )
+            settings = replace(settings, turn_detection=turn)
+            merged = replace(merged, eagerness=eagerness)
+        return replace(merged, settings=settings)
+
+    def _with_output(self, fields: Fields, has_spoken: bool) -> "SessionObject":
+        fields.only(("format", "voice", "speed"))
+        merged = self
+        if "format" in fields:
+            merged = replace(merged, output_format=format_of(fields, self.timing))
+        if "voice" in fields:
+            voice = self.voice_of(fields)
+            if has_spoken and (voice or self._default_voice) != self.voice:
+                raise WireError(
+                    "cannot_update_voice",
+                    f"The voice stays '{self.voice}' once the assistant has spoken; open another session to change it.",
+                    fields.path("voice"),
+                )
+            merged = replace(merged, settings=replace(merged.settings, voice=voice))
+        if (fields.number("speed", 0.25, 1.5) or 1.0) != 1.0:
+            slow = WireError(
+                "unsupported_value", "This model speaks at speed 1 only; it stays so.", fields.path("speed")
+            )
+            merged = replace(merged, notes=(*merged.notes, slow))
+        return merged
+
+    def voice_of(self, fields: Fields) -> str | None:
+        """The voice that a field "voice" names; None for the default.
+
+        Raises:
+            WireError: there is no such voice.
+        """
+        name = _voice_name(fields)
+        if name is None or name in self.voices:
+            return name
+        if name in OPENAI_VOICES and self.voices:
+            return self.voices[OPENAI_VOICES.index(name) % len(self.voices)]
+        listed = ", ".join(self.voices) or "none: this model does not speak"
+        raise WireError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.", fields.path("voice"))
+
+
+def modalities(speaks: bool) -> list[str]:
+    """The wire's way to say whether answers are spoken."""
+    return ["audio"] if speaks else ["text"]
+
+
+def format_object(audio_format: AudioFormat, timing: Timing) -> dict[str, Any]:
+    """An audio format as JSON."""
+    if audio_format == "audio/pcm":
+        return {"type": audio_format, "rate": timing.wire_rate}
+    return {"type": audio_format}
+
+
+def format_of(fields: Fields, timing: Timing) -> AudioFormat:
+    """The field "format"; null is PCM.
+
+    Raises:
+        WireError: another format, or PCM at another rate.
+    """
+    named = fields.object("format")
+    if named is None:
+        return "audio/pcm"
+    named.require("type")
+    kind = named.choice("type", _FORMATS)
+    if kind == "audio/pcm":
+        named.whole("rate", timing.wire_rate, timing.wire_rate)
+    return next(one for one in _FORMATS if one == kind)
+
+
+def speaks_of(fields: Fields) -> bool | None:
+    """The field "output_modalities"; None if it is absent.
+
+    Raises:
+        WireError: neither ["audio"] nor ["text"].
+    """
+    listed = fields.list("output_modalities")
+    if listed is None:
+        return None
+    if listed not in (["audio"], ["text"]):
+        raise WireError(
+            "invalid_value",
+            "output_modalities must be ['audio'] (which brings its transcript) or ['text'], one of the two.",
+            fields.path("output_modalities"),
+        )
+    return bool(listed == ["audio"])
+
+
+def tool_notes(fields: Fields) -> tuple[WireError, ...]:
+    """What a client must be told that hands out functions or stored prompts: the rest of its request holds."""
+    notes = []
+    calls = fields.list("tools") or (fields["tool_choice"] not in (None, "auto", "none"))
+    if calls:
+        notes.append(
+            WireError(
+                "unsupported_tools",
+                "This model cannot call functions; the rest of the request holds. Leave tools and tool_choice out.",
+                fields.path("tools"),
+            )
+        )
+    if fields.object("prompt"):
+        notes.append(
+            WireError(
+                "unsupported_value",
+                "There are no stored prompts here; put the text into instructions.",
+                fields.path("prompt"),
+            )
+        )
+    return tuple(notes)
+
+
+def _voice_name(fields: Fields) -> str | None:
+    """A voice is named by a string, or by an object with an id."""
+    if isinstance(fields["voice"], dict):
+        named = fields.object("voice")
+        return None if named is None else named.identifier("id")
+    return fields.identifier("voice")

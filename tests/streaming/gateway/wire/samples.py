@@ -1,0 +1,150 @@
+"""A conversation as a session tells it, with everything in it that the wire can say."""
+
+import base64
+import dataclasses
+import io
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from omni.timing import Timing
+from omni.types import Pcm
+from streaming.events import (
+    AudioPart,
+    Cleared,
+    Closed,
+    Committed,
+    Event,
+    Fault,
+    ImagePart,
+    Item,
+    ItemAdded,
+    ItemDeleted,
+    ItemRetrieved,
+    ItemTruncated,
+    Measured,
+    Opened,
+    OverlapEnded,
+    ResponseEnded,
+    ResponseSpeech,
+    ResponseStarted,
+    ResponseText,
+    Settings,
+    SpeechStarted,
+    SpeechStopped,
+    TextPart,
+    TurnDetection,
+    Updated,
+    UserTranscript,
+)
+from streaming.gateway.wire.deferred import Undecoded
+from streaming.gateway.wire.realtime import Inbound, RealtimeCodec
+
+TIMING = Timing()
+VOICES = ("ava", "joe")
+OPENED = Opened("sess_1", "nano", TIMING, Settings(instructions="Be kind."), VOICES, sees=True)
+PCM: Pcm = np.array([0.0, 0.5, -0.5, 1.0], np.float32)
+
+
+def opened_codec() -> RealtimeCodec:
+    """A codec whose client has been told session.created."""
+    codec = RealtimeCodec("sess_1", model_aliases=("gpt-realtime",), expires_at=1_800_000_000)
+    codec.encode(OPENED)
+    return codec
+
+
+def speech(text: str, at_s: float, pcm: Pcm = PCM) -> ResponseSpeech:
+    return ResponseSpeech("resp_1", "item_a1", pcm, text, at_s, 1)
+
+
+def ended(response_id: str, item: Item, status: Any, text: str, **fields: Any) -> ResponseEnded:
+    defaults = {"reason": None, "error": None, "n_input_tokens": 20, "n_output_tokens": 5, "turn": 2}
+    return ResponseEnded(response_id, item, status, full_text=text, **{**defaults, **fields})
+
+
+_PICTURE = ImagePart(np.zeros((2, 2, 3), np.uint8))
+_QUESTION = Item("item_u1", "user", (AudioPart("What is the time?", 1.5),))
+_REMARK = Item("item_u3", "user", (AudioPart(None, 0.8),))
+_NOTE = Item("item_u4", "user", (TextPart("And the date?"), _PICTURE))
+_CUT = Item("item_a1", "assistant", (AudioPart("It is", 0.4),), "incomplete")
+_STEP_S = 0.2
+
+CONVERSATION: list[Event] = [
+    OPENED,
+    Updated(Settings(instructions="Be brief.", turn_detection=TurnDetection("semantic_vad", patience_s=4.0))),
+    # a spoken question, its transcript growing while it is spoken
+    SpeechStarted("item_u1", 0.32, 1),
+    UserTranscript("item_u1", "What is", False, 0.4),
+    UserTranscript("item_u1", "What is the tie", False, 0.8),
+    UserTranscript("item_u1", "What is the time", False, 1.2),
+    SpeechStopped("item_u1", 1.82, 1),
+    Committed("item_u1", None),
+    ItemAdded(_QUESTION, None),
+    UserTranscript("item_u1", "What is the time?", True, 1.5),
+    # the answer; a cough holds it, and a piece is sent again; then it is really interrupted
+    ResponseStarted("resp_1", "item_a1", "item_u1", True, {"topic": "time"}, 1),
+    speech("It is", 0.0),
+    speech(" nine", _STEP_S),
+    SpeechStarted("item_u2", 2.5, 1),
+    OverlapEnded("item_u2", "resp_1", _STEP_S, 1),
+    speech("", _STEP_S),
+    speech(" o'clock", 2 * _STEP_S),
+    Measured("resp_1", 0.4123, 0.09),
+    SpeechStarted("item_u3", 3.1, 2),
+    ended("resp_1", _CUT, "cancelled", "It is nine o'clock", reason="turn_detected"),
+    ItemTruncated("item_a1", 0.4, "It is"),
+    SpeechStopped("item_u3", 3.9, 2),
+    Committed("item_u3", "item_a1"),
+    ItemAdded(_REMARK, "item_a1"),
+    UserTranscript("item_u3", "", True, 0.8),
+    # a typed question and a written answer
+    ItemAdded(_NOTE, "item_u3"),
+    ResponseStarted("resp_2", "item_a2", "item_u4", False, None, 3),
+    ResponseText("resp_2", "item_a2", "The ", 3),
+    ResponseText("resp_2", "item_a2", "first.", 3),
+    ended("resp_2", Item("item_a2", "assistant", (TextPart("The first."),)), "completed", "The first."),
+    ItemRetrieved(_NOTE),
+    ItemDeleted("item_u4"),
+    Cleared(),
+    # an answer that was cut short before its first word, one that failed, one that was too long
+    ResponseStarted("resp_3", "item_a3", "item_a2", True, None, 4),
+    ended("resp_3", Item("item_a3", "assistant", (), "incomplete"), "cancelled", "", reason="client_cancelled"),
+    ResponseStarted("resp_4", "item_a4", "item_a3", True, None, 5),
+    ended("resp_4", Item("item_a4", "assistant", (), "incomplete"), "failed", "", error="the model is out of memory"),
+    ResponseStarted("resp_5", "item_a5", "item_a4", False, None, 6),
+    ResponseText("resp_5", "item_a5", "Once upon", 6),
+    ended(
+        "resp_5",
+        Item("item_a5", "assistant", (TextPart("Once upon"),), "incomplete"),
+        "incomplete",
+        "Once upon",
+        reason="max_output_tokens",
+    ),
+    Fault("invalid_request_error", "item_not_found", "There is no item 'item_x'.", "item_id"),
+    Closed("expired", "A call may last 60 minutes."),
+]
+
+
+def picture_base64(kind: str = "JPEG", size: tuple[int, int] = (8, 6)) -> str:
+    """A small picture, red."""
+    file = io.BytesIO()
+    Image.new("RGB", size, "red").save(file, kind)
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def described(value: Any) -> Any:
+    """A command as plain JSON: class name and fields, arrays by their length, errors by code and param."""
+    if isinstance(value, np.ndarray):
+        return f"array of {value.shape[0]}"
+    if dataclasses.is_dataclass(value):
+        fields = {field.name: described(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {"is": type(value).__name__, **fields}
+    if isinstance(value, tuple | list):
+        return [described(one) for one in value]
+    return value
+
+
+def finished(inbound: list[Inbound]) -> list[Any]:
+    """What decode returned, with what it left to the pool done."""
+    return [one.decode() if isinstance(one, Undecoded) else one for one in inbound]

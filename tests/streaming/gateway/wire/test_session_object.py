@@ -1,0 +1,89 @@
+from typing import Any
+
+import pytest
+
+from streaming.events import Settings, TurnDetection
+from streaming.gateway.wire.fields import Fields, WireError
+from streaming.gateway.wire.session_object import SessionObject
+from tests.streaming.gateway.wire.samples import OPENED
+
+
+def opened() -> SessionObject:
+    return SessionObject.opened(OPENED, ("gpt-realtime",), None)
+
+
+def merged(session: SessionObject, has_spoken: bool = False, **changes: Any) -> SessionObject:
+    return session.merged(Fields(changes, "session"), has_spoken)
+
+
+def with_turns(session: SessionObject, **turns: Any) -> SessionObject:
+    return merged(session, audio={"input": {"turn_detection": turns}})
+
+
+def test_an_update_of_nothing_changes_nothing() -> None:
+    nothings: list[dict[str, Any]] = [{}, {"type": "realtime"}, {"audio": {}}, {"audio": {"input": {}, "output": {}}}]
+    for changes in nothings:
+        assert merged(opened(), **changes).render() == opened().render()
+
+
+def test_only_what_is_named_changes() -> None:
+    session = merged(opened(), instructions="Sing.", max_output_tokens=50)
+    session = merged(session, output_modalities=["text"])
+    session = with_turns(session, type="server_vad", silence_duration_ms=700)
+    session = with_turns(session, type="server_vad", threshold=0.7)
+    assert session.settings == Settings(
+        "Sing.", speaks=False, max_tokens=50, turn_detection=TurnDetection(threshold=0.7, silence_s=0.7)
+    )
+
+
+def test_empty_values_clear() -> None:
+    session = merged(opened(), max_output_tokens=50, audio={"output": {"voice": "joe"}})
+    session = merged(
+        session,
+        instructions="",
+        max_output_tokens=None,
+        tools=[],
+        audio={"input": {"turn_detection": None, "transcription": None}, "output": {"voice": None}},
+    )
+    assert session.settings == Settings("", turn_detection=None, transcribes=False)
+    assert merged(session, instructions=None).settings.instructions == ""
+    assert session.notes == ()
+
+
+def test_an_update_with_one_wrong_field_changes_nothing() -> None:
+    session = opened()
+    with pytest.raises(WireError):
+        merged(session, instructions="Sing.", output_modalities=["video"])
+    assert session.settings.instructions == "Be kind."
+
+
+def test_the_model_may_be_named_but_not_changed() -> None:
+    for name in ("nano", "gpt-realtime"):
+        assert merged(opened(), model=name).model == "nano"
+    with pytest.raises(WireError, match="open another session"):
+        merged(opened(), model="gpt-5")
+
+
+def test_a_voice_of_openai_gets_one_of_ours_always_the_same() -> None:
+    voices = {name: merged(opened(), audio={"output": {"voice": name}}).voice for name in ("alloy", "ash", "marin")}
+    assert set(voices.values()) <= set(OPENED.voices)
+    assert merged(opened(), audio={"output": {"voice": "ash"}}).voice == voices["ash"]
+    assert merged(opened(), audio={"output": {"voice": {"id": "joe"}}}).voice == "joe"
+
+
+def test_the_default_voice_by_name_is_no_change_after_speech() -> None:
+    assert merged(opened(), has_spoken=True, audio={"output": {"voice": "ava"}}).voice == "ava"
+
+
+def test_tools_are_declined_and_the_rest_holds() -> None:
+    session = merged(opened(), instructions="Sing.", tools=[{"type": "function", "name": "now"}], tool_choice="auto")
+    assert session.settings.instructions == "Sing."
+    assert [note.code for note in session.notes] == ["unsupported_tools"]
+    assert session.render()["tools"] == []
+    assert merged(opened(), tools=[], tool_choice="auto").notes == ()
+
+
+def test_formats_of_the_telephone_are_kept_and_shown() -> None:
+    session = merged(opened(), audio={"input": {"format": {"type": "audio/pcmu"}}})
+    assert (session.input_format, session.output_format) == ("audio/pcmu", "audio/pcm")
+    assert session.render()["audio"]["input"]["format"] == {"type": "audio/pcmu"}
