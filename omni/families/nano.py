@@ -1,0 +1,337 @@
+"""The default family: small models in a chain. Recogniser and eyes make text, a language model answers it,
+and a synthesizer speaks the answer clause by clause while the rest of it is still being written.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, Protocol
+
+from omni.families.nano_state import (
+    MAX_MESSAGES,
+    Answer,
+    Draft,
+    Memory,
+    Sight,
+    State,
+    Utterance,
+    bounded,
+    joined,
+    message_of,
+)
+from omni.model import Capabilities, Phase
+from omni.packaged.chat import SmolChat
+from omni.packaged.eyes import Eyes as PackagedEyes
+from omni.packaged.recogniser import Recogniser as PackagedRecogniser
+from omni.packaged.synthesizer import Synthesizer as PackagedSynthesizer
+from omni.text.about_sight import about_sight
+from omni.text.chat import Chat, Message
+from omni.text.finished import finished
+from omni.timing import Timing
+from omni.types import Delta, Pcm, Picture, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice
+
+OPENING = "Hello!"
+"""what the user is taken to have said when the assistant is to speak first"""
+CONTINUING = "Please go on."
+"""the same, after an answer"""
+SHOWING = "What do you see?"
+"""the same, when something new is to be seen"""
+
+
+class Recogniser(Protocol):
+    """Speech to text."""
+
+    def open(self) -> Utterance:
+        """Start to hear an utterance."""
+        ...
+
+
+class Eyes(Protocol):
+    """Pictures to text."""
+
+    def look(self, image: Picture, before: Any) -> Sight:
+        """What is in the picture; before: what was in the one before it, None for the first."""
+        ...
+
+
+class Synthesizer(Protocol):
+    """Text to speech."""
+
+    @property
+    def voices(self) -> tuple[Voice, ...]:
+        """Built in; the first is the default."""
+        ...
+
+    def speak(self, clause: str, voice: Voice) -> SpeechDelta:
+        """The clause's sound [S] at Timing.output_rate, and its words, which joined are the clause."""
+        ...
+
+
+class Nano:
+    """OmniModel over separate small models. A batch is a loop: the parts run on processors, a stream at a time."""
+
+    def __init__(self, recogniser: Recogniser, chat: Chat, synthesizer: Synthesizer, eyes: Eyes) -> None:
+        self.timing = Timing()
+        self.capabilities = Capabilities(name="nano", voices=synthesizer.voices, sees=True, transcribes=True)
+        self._recogniser = recogniser
+        self._chat = chat
+        self._synthesizer = synthesizer
+        self._eyes = eyes
+
+    def prepare_voice(self, name: str, reference: Pcm) -> Voice:
+        """Not possible yet.
+
+        Raises:
+            NotImplementedError: always.
+        """
+        known = ", ".join(voice.name for voice in self.capabilities.voices)
+        raise NotImplementedError(
+            f"nano cannot make voice {name!r} from {len(reference) / self.timing.input_rate:.1f} s of speech: "
+            f"it speaks only in its built-in voices ({known})"
+        )
+
+    def open(self, instructions: str, voice: Voice | None) -> State:
+        """Start a session's memory.
+
+        Raises:
+            ValueError: the voice is none of this family's.
+        """
+        voices = {known.name: known for known in self.capabilities.voices}
+        name = self.capabilities.voices[0].name if voice is None else voice.name
+        if name not in voices:
+            raise ValueError(f"nano has no voice {name!r}; choose one of: {', '.join(voices)}")
+        return State(instructions, voices[name], self._chat.open())
+
+    # ---------------------------------------------------------------- the user's turn
+
+    def listen(self, units: Sequence[Unit], states: Sequence[State]) -> list[list[Delta]]:
+        """Hear, see and read one unit for each state; sound gives the Transcript of the turn so far."""
+        return [self._listen(unit, state) for unit, state in zip(units, states, strict=True)]
+
+    def _listen(self, unit: Unit, state: State) -> list[Delta]:
+        if unit.audio is not None:
+            self._hear(unit.audio, state)
+        if unit.image is not None:
+            state.memory = replace(state.memory, picture=unit.image)
+        self._look(unit, state)
+        if unit.text is not None:
+            state.memory = _placed(unit, state.memory)
+        if unit.audio is None:
+            return []
+        heard = state.memory.heard
+        return [Transcript(heard, finished(heard, self._warm(state)))]
+
+    def _hear(self, audio: Pcm, state: State) -> None:
+        utterance = state.memory.utterance or self._recogniser.open()
+        utterance.add(audio)
+        state.memory = replace(state.memory, utterance=utterance, heard=utterance.transcribe())
+
+    def _look(self, unit: Unit, state: State) -> None:
+        """Look at the latest picture, unless somebody would wait for it in vain.
+
+        Looking takes longer than an answer may. So while the user speaks it is done only if their words ask for
+        it, and in a short unit, which ends their speech, only if it was not done since they began.
+        """
+        memory = state.memory
+        if memory.picture is None:
+            return
+        asked = _asks_to_look(memory)
+        whole = unit.audio is not None and len(unit.audio) == self.timing.unit_samples
+        due = whole and (asked or memory.sight is None)
+        if memory.utterance is None or due or (asked and not memory.looked):
+            sight = self._eyes.look(memory.picture, memory.sight)
+            looked = memory.utterance is not None
+            state.memory = replace(memory, picture=None, sight=sight, looked=looked)
+
+    def _warm(self, state: State) -> float | None:
+        """Prefill what the user has said so far, and ask whether it sounds complete."""
+        answer = state.memory.answer
+        if answer is not None and not answer.closed and not answer.draft.complete:
+            # spoken over an answer that is still being written and may have to go on: do not disturb it
+            return None
+        if not state.memory.heard:
+            return None
+        messages = self._conversation(state, state.instructions)
+        warmed, guess = state.warmed
+        # no guess: a long text may take several calls, but not over an answer to these very words
+        if warmed != messages or (guess is None and state.writing is None):
+            self._stop(state)
+            guess = state.context.warm(messages)
+            state.warmed = messages, guess
+        return guess
+
+    # ---------------------------------------------------------------- the assistant's turn
+
+    def begin(self, state: State, reply: Reply) -> None:
+        """Close the user's turn and open the answer. With nothing to answer, the assistant opens or goes on."""
+        memory = state.memory
+        instructions = state.instructions if reply.instructions is None else reply.instructions
+        prompt = self._conversation(state, instructions)
+        if not prompt or prompt[-1].role != "user":
+            prompt = (*prompt, _nudge(memory, any(message.role == "assistant" for message in prompt)))
+        if state.draft is None or state.draft.prompt != prompt or state.draft.reply != reply:
+            state.draft = Draft(prompt, reply)
+        state.memory = Memory(
+            history=bounded(self._conversation(state, "")),
+            answer=Answer(state.draft),
+            picture=memory.picture,
+            sight=memory.sight,
+            sight_before=memory.sight,
+        )
+
+    def step(self, phase: Phase, states: Sequence[State]) -> list[list[Delta]]:
+        """Write some of the answer (THINK), or speak its next clause (SPEAK), for each state.
+
+        Raises:
+            RuntimeError: a model failed. What was spoken of the answer stays, and the next turn can be taken.
+        """
+        one = self._think if phase is Phase.THINK else self._speak
+        rows: list[list[Delta]] = []
+        for state in states:
+            try:
+                rows.append(one(state))
+            except Exception:
+                self._give_up(state)
+                raise
+        return rows
+
+    def _give_up(self, state: State) -> None:
+        """Close an answer that cannot be finished, so that the next turn starts clean."""
+        state.draft = state.writing = None
+        if state.memory.answer is not None:
+            state.memory = replace(state.memory, answer=replace(state.memory.answer, closed=True))
+
+    def _think(self, state: State) -> list[Delta]:
+        answer = state.memory.answer
+        if answer is None or answer.closed or answer.written:
+            return []
+        draft = answer.draft
+        if len(draft.text) == answer.n_chars and not draft.complete:
+            self._write(state, draft)
+        text = draft.text[answer.n_chars :]
+        answer = replace(answer, n_chars=len(draft.text), written=draft.complete)
+        deltas: list[Delta] = [TextDelta(text, last=answer.written)] if text or answer.written else []
+        if answer.written and not draft.reply.speaks:
+            deltas.append(_end(draft))
+            answer = replace(answer, closed=True)
+        state.memory = replace(state.memory, answer=answer)
+        return deltas
+
+    def _write(self, state: State, draft: Draft) -> None:
+        """Have the language model write a few tokens more of the draft."""
+        if state.writing is not draft:
+            draft.write_again()
+            state.writing = draft
+            state.context.begin(draft.prompt, draft.reply.max_tokens)
+        draft.write(*state.context.read())
+        draft.n_tokens = state.context.n_tokens()
+
+    def _speak(self, state: State) -> list[Delta]:
+        answer = state.memory.answer
+        if answer is None or answer.closed or not answer.draft.reply.speaks:
+            return []
+        draft = answer.draft
+        deltas: list[Delta] = []
+        if answer.n_clauses < draft.n_speakable(answer.n_chars):
+            if answer.n_clauses == len(draft.speech):
+                draft.speech.append(self._synthesizer.speak(draft.clauses[answer.n_clauses], state.voice))
+            deltas.append(draft.speech[answer.n_clauses])
+            answer = replace(answer, n_clauses=answer.n_clauses + 1)
+        if answer.written and answer.n_clauses == len(draft.clauses):
+            deltas.append(_end(draft))
+            answer = replace(answer, closed=True)
+        state.memory = replace(state.memory, answer=answer)
+        return deltas
+
+    # ---------------------------------------------------------------- going back
+
+    def mark(self, state: State) -> Memory:
+        """Remember this place."""
+        return state.memory.copy()
+
+    def rewind(self, state: State, mark: Memory) -> None:
+        """Return to a place. The language model's context follows when it is next used."""
+        state.memory = mark.copy()
+
+    def truncate(self, state: State, heard_s: float) -> None:
+        """Close the latest answer and forget what nobody heard of it. A written answer was read, and stays."""
+        answer = state.memory.answer
+        if answer is None:
+            return
+        heard_s = max(0.0, heard_s if answer.heard_s is None else min(heard_s, answer.heard_s))
+        state.memory = replace(state.memory, answer=replace(answer, closed=True, heard_s=heard_s))
+        self._stop(state)
+
+    def close(self, state: State) -> None:
+        """Give up an answer that a remote model may still be sending."""
+        self._stop(state)
+
+    def _stop(self, state: State) -> None:
+        if state.writing is not None:
+            state.writing = None
+            state.context.stop()
+
+    def _conversation(self, state: State, instructions: str) -> tuple[Message, ...]:
+        """All that was said, as the language model reads it; the user's turn, if there is one, comes last."""
+        memory = state.memory
+        answer = memory.answer.remembered(self.timing) if memory.answer is not None else ""
+        spoken = joined((*memory.history, *message_of("assistant", answer), *memory.later, *_user_message(memory)))
+        return (*message_of("system", instructions), *spoken)
+
+
+def load_nano(chat: Chat | None = None) -> Nano:
+    """Nano with the models that ship inside packages, loaded and warm.
+
+    Args:
+        chat: in place of the packaged language model, which is then not loaded.
+
+    Raises:
+        MissingModelError: a package is not installed, or is another version.
+    """
+    recogniser, synthesizer, eyes = PackagedRecogniser(), PackagedSynthesizer(), PackagedEyes()
+    utterance = recogniser.open()
+    # the first call of a network allocates; better now than in somebody's first turn
+    utterance.add(synthesizer.speak("Ready.", synthesizer.voices[0]).pcm)
+    utterance.transcribe()
+    eyes.warm()
+    return Nano(recogniser, chat or SmolChat(), synthesizer, eyes)
+
+
+def _end(draft: Draft) -> TurnEnd:
+    limit = draft.reply.max_tokens
+    return TurnEnd("completed" if limit is None or draft.n_tokens < limit else "max_tokens", draft.n_tokens)
+
+
+def _placed(unit: Unit, memory: Memory) -> Memory:
+    """A typed message takes its place: the user's in this turn, others after it."""
+    text = unit.text or ""
+    if unit.role == "user":
+        return replace(memory, typed=(*memory.typed, text)[-MAX_MESSAGES:])
+    if unit.role == "system":
+        # said into the user's turn, which may be in the middle of a word: it stands before what is being spoken
+        later = (*memory.later, *message_of("user", *memory.typed), *message_of("system", text))
+        return replace(memory, later=bounded(later), typed=())
+    later = (*memory.later, *_user_message(memory), *message_of("assistant", text))
+    return replace(memory, later=bounded(later), typed=(), utterance=None, heard="", sight_before=memory.sight)
+
+
+def _user_message(memory: Memory) -> tuple[Message, ...]:
+    """What the user has typed and said in this turn, after what the camera shows, if it is about that."""
+    note = _note(memory) if _asks_to_look(memory) else ""
+    said = message_of("user", *memory.typed, memory.heard)
+    return tuple(Message("user", note + message.text) for message in said)
+
+
+def _nudge(memory: Memory, spoke: bool) -> Message:
+    """What stands for a user who said nothing."""
+    if memory.sight is not memory.sight_before:
+        return Message("user", _note(memory) + SHOWING)
+    return Message("user", CONTINUING if spoke else OPENING)
+
+
+def _asks_to_look(memory: Memory) -> bool:
+    return about_sight(" ".join((*memory.typed, memory.heard)))
+
+
+def _note(memory: Memory) -> str:
+    """What the camera shows, as a line before the user's words."""
+    return "" if memory.sight is None else f"(The camera shows: {memory.sight.description})\n"

@@ -1,0 +1,157 @@
+"""Stand-ins for nano's parts: exact, instant, and strict about how they are used."""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from omni.families.nano import Nano
+from omni.text.chat import Message
+from omni.timing import Timing
+from omni.types import Pcm, Picture, SpeechDelta, Voice, Word
+
+TIMING = Timing()
+WORD_S = 0.1
+"""every word of the fake synthesizer lasts this long"""
+
+
+def sound(text: str) -> Pcm:
+    """Speech that FakeRecogniser understands: one sample a character."""
+    return np.array([ord(character) / 1000 for character in text], np.float32)
+
+
+def whole(text: str) -> Pcm:
+    """The same, as long as a whole unit."""
+    return np.concatenate([sound(text), np.zeros(TIMING.unit_samples - len(text), np.float32)])
+
+
+def picture(shade: int) -> Picture:
+    """A picture that FakeEyes tell from another."""
+    return np.full((4, 4, 3), shade, np.uint8)
+
+
+@dataclass
+class FakeUtterance:
+    chunks: list[Pcm] = field(default_factory=list)
+
+    def add(self, pcm: Pcm) -> None:
+        self.chunks.append(pcm)
+
+    def transcribe(self) -> str:
+        samples = [round(float(x) * 1000) for chunk in self.chunks for x in chunk[chunk != 0]]
+        return "".join(map(chr, samples)).strip()
+
+    def clone(self) -> "FakeUtterance":
+        return FakeUtterance(list(self.chunks))
+
+
+class FakeRecogniser:
+    def open(self) -> FakeUtterance:
+        return FakeUtterance()
+
+
+class FakeChatContext:
+    """Writes the scripted answer a few characters at a time, and refuses to go on once it was disturbed."""
+
+    def __init__(self, chat: "FakeChat") -> None:
+        self._chat = chat
+        self._rest: str | None = None
+        self._read = ""
+
+    def warm(self, messages: Sequence[Message]) -> float | None:
+        self._rest = None
+        self._chat.warmed.append(tuple(messages))
+        return self._chat.guess
+
+    def begin(self, messages: Sequence[Message], max_tokens: int | None) -> None:
+        if self._chat.down:
+            raise RuntimeError("the model at http://localhost:1 does not answer; start it or check --llm")
+        self._chat.begun.append(tuple(messages))
+        self._rest = self._chat.script(messages)
+        if max_tokens is not None:
+            self._rest = " ".join(self._rest.split()[:max_tokens])
+        self._read = ""
+
+    def read(self) -> tuple[str, bool]:
+        assert self._rest is not None, "read() of an answer that was disturbed"
+        if self._chat.fails_after is not None and self.n_tokens() >= self._chat.fails_after:
+            raise RuntimeError("connection lost")
+        piece, self._rest = self._rest[: self._chat.n_read], self._rest[self._chat.n_read :]
+        self._read += piece
+        return piece, not self._rest
+
+    def n_tokens(self) -> int:
+        return len(self._read.split())
+
+    def stop(self) -> None:
+        self._rest = None
+        self._chat.n_stops += 1
+
+
+@dataclass
+class FakeChat:
+    script: Callable[[Sequence[Message]], str]
+    name: str = "scripted"
+    guess: float | None = None
+    n_read: int = 7
+    """characters of one read()"""
+    down: bool = False
+    fails_after: int | None = None
+    """tokens"""
+    begun: list[tuple[Message, ...]] = field(default_factory=list)
+    warmed: list[tuple[Message, ...]] = field(default_factory=list)
+    n_stops: int = 0
+
+    def open(self) -> FakeChatContext:
+        return FakeChatContext(self)
+
+
+@dataclass
+class FakeSynthesizer:
+    voices: tuple[Voice, ...] = (Voice("first"), Voice("second"))
+    spoken: list[tuple[str, str]] = field(default_factory=list)
+    """(clause, voice)"""
+    broken: bool = False
+
+    def speak(self, clause: str, voice: Voice) -> SpeechDelta:
+        if self.broken:
+            raise RuntimeError("no sound")
+        self.spoken.append((clause, voice.name))
+        texts = re.findall(r"\s*\S+(?:\s+$)?", clause)
+        n_word = round(WORD_S * TIMING.output_rate)
+        pcm = np.full(n_word * len(texts), len(clause) / 1000, np.float32)
+        return SpeechDelta(pcm, tuple(Word(text, index * WORD_S) for index, text in enumerate(texts)))
+
+
+@dataclass(frozen=True)
+class FakeSight:
+    description: str
+
+
+@dataclass
+class FakeEyes:
+    looks: list[tuple[int, FakeSight | None]] = field(default_factory=list)
+    """(shade, the sight before)"""
+
+    def look(self, image: Picture, before: FakeSight | None) -> FakeSight:
+        shade = int(image.mean())
+        self.looks.append((shade, before))
+        return FakeSight(f"something of shade {shade}.")
+
+
+@dataclass
+class FakeParts:
+    """A Nano and what it is made of."""
+
+    chat: FakeChat
+    synthesizer: FakeSynthesizer = field(default_factory=FakeSynthesizer)
+    eyes: FakeEyes = field(default_factory=FakeEyes)
+
+    def nano(self) -> Nano:
+        return Nano(FakeRecogniser(), self.chat, self.synthesizer, self.eyes)
+
+
+def parrot(messages: Sequence[Message]) -> str:
+    """An answer that tells what was asked."""
+    return f"You said {messages[-1].text} I heard it well, and I remember it. That is message {len(messages)} of ours."

@@ -1,0 +1,113 @@
+"""Nano with the models that ship: a spoken question goes in, and the spoken answer is listened to."""
+
+import re
+
+import numpy as np
+import pytest
+
+from omni.audio.resample import Resampler
+from omni.families.nano import Nano, load_nano
+from omni.families.nano_state import State
+from omni.model import Phase
+from omni.packaged.recogniser import Recogniser
+from omni.packaged.synthesizer import Synthesizer
+from omni.timing import Timing
+from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit
+
+pytestmark = pytest.mark.models
+
+TIMING = Timing()
+
+
+@pytest.fixture(scope="module")
+def nano() -> Nano:
+    return load_nano()
+
+
+@pytest.fixture(scope="module")
+def ears() -> Recogniser:
+    return Recogniser()
+
+
+@pytest.fixture(scope="module")
+def speaker() -> Synthesizer:
+    return Synthesizer()
+
+
+def heard_as(pcm: Pcm) -> Pcm:
+    """The assistant's sound, as a microphone brings it."""
+    resampler = Resampler(TIMING.output_rate, TIMING.input_rate)
+    return np.concatenate([resampler.push(pcm), resampler.flush()])
+
+
+def ask(nano: Nano, state: State, speaker: Synthesizer, question: str) -> Transcript:
+    """Speak to it, in another voice than it answers in; returns what it understood."""
+    pcm = heard_as(speaker.speak(question, speaker.voices[-1]).pcm)
+    pcm = np.concatenate([pcm, np.zeros(TIMING.input_rate // 5, np.float32)])
+    row: list[Delta] = []
+    for start in range(0, len(pcm), TIMING.unit_samples):
+        (row,) = nano.listen([Unit(audio=pcm[start : start + TIMING.unit_samples])], [state])
+    (transcript,) = row
+    assert isinstance(transcript, Transcript)
+    return transcript
+
+
+def answer(nano: Nano, state: State) -> tuple[str, Pcm]:
+    """Its answer, as text and sound."""
+    nano.begin(state, Reply())
+    text, sounds = "", []
+    for _ in range(100):
+        for phase in (Phase.THINK, Phase.SPEAK):
+            for delta in nano.step(phase, [state])[0]:
+                if isinstance(delta, TextDelta):
+                    text += delta.text
+                elif isinstance(delta, SpeechDelta):
+                    sounds.append(delta.pcm)
+                elif isinstance(delta, TurnEnd):
+                    return text, np.concatenate(sounds)
+    raise AssertionError("the answer does not end")
+
+
+def plain(text: str) -> list[str]:
+    return re.findall(r"[a-z0-9']+", text.lower())
+
+
+def test_a_spoken_question_is_answered_in_speech(nano: Nano, speaker: Synthesizer, ears: Recogniser) -> None:
+    state = nano.open("", None)
+    transcript = ask(nano, state, speaker, "What is the capital of France?")
+    assert plain(transcript.text) == plain("What is the capital of France?")
+    assert transcript.finished is not None
+    assert transcript.finished > 0.5
+    text, pcm = answer(nano, state)
+    assert "paris" in plain(text)
+    utterance = ears.open()
+    utterance.add(heard_as(pcm))
+    assert plain(utterance.transcribe()) == plain(text)
+
+
+def test_it_remembers_what_was_said_a_turn_ago(nano: Nano, speaker: Synthesizer) -> None:
+    state = nano.open("", None)
+    ask(nano, state, speaker, "My favorite color is green.")
+    answer(nano, state)
+    ask(nano, state, speaker, "What is my favorite color?")
+    assert "green" in plain(answer(nano, state)[0])
+
+
+def test_an_answer_goes_on_after_somebody_spoke_over_it(nano: Nano, speaker: Synthesizer) -> None:
+    texts = []
+    for overlapped in (False, True):
+        state = nano.open("", None)
+        ask(nano, state, speaker, "How do I make tea?")
+        nano.begin(state, Reply())
+        text = "".join(delta.text for delta in nano.step(Phase.THINK, [state])[0] if isinstance(delta, TextDelta))
+        if overlapped:
+            mark = nano.mark(state)
+            ask(nano, state, speaker, "Wait, what is the capital of France?")
+            answer(nano, state)
+            nano.rewind(state, mark)
+        while state.memory.answer is not None and not state.memory.answer.closed:
+            for phase in (Phase.THINK, Phase.SPEAK):
+                text += "".join(d.text for d in nano.step(phase, [state])[0] if isinstance(d, TextDelta))
+        texts.append(text)
+    assert texts[0] == texts[1]
+    assert "tea" in plain(texts[0])
