@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from streaming.config import Config, ConfigError, add_flags, load
+from streaming.config import Config, ConfigError, add_flags, load, nearest_flag
 
 _GROUPS = {"serve": ("server", "engine", "log"), "play": ("engine", "log"), "doctor": ("server", "engine")}
 
@@ -17,7 +17,9 @@ _GROUPS = {"serve": ("server", "engine", "log"), "play": ("engine", "log"), "doc
 def main(words: list[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for what is wrong here, 2 for what is wrong with the request."""
     parser = _parser()
-    arguments = parser.parse_args(words)
+    arguments, unknown = parser.parse_known_args(words)
+    if unknown:
+        return _complain(f"unknown argument {unknown[0]}{nearest_flag(unknown[0])}", 2)
     if arguments.command is None:
         parser.print_help()
         return 2
@@ -49,7 +51,10 @@ def _parser() -> argparse.ArgumentParser:
         "play": "ask by a recording, a picture or a typed line, without a server",
         "doctor": "say what is installed, which models are found, and what will run",
     }
-    parsers = {name: commands.add_parser(name, help=text, description=text) for name, text in about.items()}
+    # abbreviations are refused: one that is clear today may be two flags tomorrow
+    parsers = {
+        name: commands.add_parser(name, help=text, description=text, allow_abbrev=False) for name, text in about.items()
+    }
     for name, groups in _GROUPS.items():
         add_flags(parsers[name], groups)
     commands.add_parser("version", help="print the version")

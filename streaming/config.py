@@ -46,11 +46,6 @@ class Config:
         (), "further web origins whose pages may connect, such as https://example.org", group="server"
     )
     model: str = _option("nano", f"model family: {', '.join(FAMILIES)}", group="engine")
-    whisper: str = _option(
-        "tiny.en",
-        "recogniser: tiny.en is packaged; another Whisper size, or a folder in CTranslate2 form",
-        group="engine",
-    )
     llm_url: str | None = _option(
         None, "an OpenAI-compatible endpoint as the language model, such as http://127.0.0.1:11434/v1", group="engine"
     )
@@ -93,6 +88,13 @@ class Config:
                 # JSON's strings, numbers, booleans and lists are also TOML's
                 lines.append(f"{field.name} = {json.dumps(value)}")
         return "\n".join(lines) + "\n"
+
+
+def nearest_flag(word: str) -> str:
+    """What a person who typed an unknown flag may have meant, as the end of a sentence; "" if nothing is near."""
+    known = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Config)]
+    near = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.5)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def add_flags(parser: argparse.ArgumentParser, groups: Iterable[str]) -> None:

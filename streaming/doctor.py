@@ -8,7 +8,6 @@ import pkgutil
 import re
 import socket
 import sys
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,18 +74,20 @@ def _packages() -> Iterator[Finding]:
 
 def _models() -> Iterator[Finding]:
     """Every model file that a module of omni.packaged declares."""
+    files: dict[ModelFile, None] = {}
     for info in pkgutil.iter_modules(omni.packaged.__path__, f"{omni.packaged.__name__}."):
         try:
             module = importlib.import_module(info.name)
         except ImportError as error:
             yield Finding(False, f"{info.name} cannot be loaded: {error}")
-            continue
-        for file in [value for value in vars(module).values() if isinstance(value, ModelFile)]:
-            try:
-                path = file.verified()
-                yield Finding(True, f"{file.install}: {path.name}, {path.stat().st_size / 1e6:.1f} MB, as tested")
-            except MissingModelError as error:
-                yield Finding(False, str(error))
+        else:
+            files |= {value: None for value in vars(module).values() if isinstance(value, ModelFile)}
+    for file in files:
+        try:
+            path = file.verified()
+            yield Finding(True, f"{file.install}: {path.name}, {path.stat().st_size / 1e6:.1f} MB, as tested")
+        except MissingModelError as error:
+            yield Finding(False, str(error))
 
 
 def _page() -> Finding:

@@ -12,8 +12,8 @@ from uuid import uuid4
 
 import numpy as np
 import soundfile
-from omni.audio.resample import Resampler
 
+from omni.audio.resample import Resampler
 from omni.model import OmniModel, Phase
 from omni.timing import Timing
 from omni.types import Pcm, Picture
@@ -86,7 +86,7 @@ class PlayResult:
         """For JSON; without the sound."""
         return {
             "items": [
-                {"id": item.id, "role": item.role, "status": item.status, "text": text_of(item.parts)}
+                {"id": item.id, "role": item.role, "status": item.status, "text": text_of(item.parts).strip()}
                 for item in self.items
             ],
             "answers": [asdict(answer) for answer in self.answers],
@@ -97,7 +97,7 @@ class PlayResult:
 
     def as_text(self) -> str:
         """For people: who said what."""
-        lines = [f"{item.role}: {text_of(item.parts)}" for item in self.items]
+        lines = [f"{item.role}: {text_of(item.parts).strip()}" for item in self.items]
         return "\n".join(lines) or "nothing was said"
 
 
@@ -305,7 +305,7 @@ def _answers(log: list[tuple[float, float, Event]]) -> list[Answer]:
                 origin, first_s = origins.get(response_id), first_compute_s.get(response_id)
                 answers.append(
                     Answer(
-                        text=text_of(item.parts),
+                        text=text_of(item.parts).strip(),
                         status=status,
                         speech_ended_s=origin[2].at_s if origin else None,
                         decided_s=origin[0] if origin else None,
