@@ -38,7 +38,8 @@ _LONGEST_READING = 100
 _SURE_OF_TEXT = 0.9
 """below, letters are often wrong, and a wrong word is worse than none"""
 _SURE_OF_OBJECT = 0.55
-"""right answers on photographs had .57 and more, a map was called a cauliflower at .52"""
+"""of 200 photographs of ImageNet's classes it names 160 at this, 94 % rightly (all of them: 87 %); of other things,
+a map was called a cauliflower at .52 and a chessboard a crossword at .48"""
 _STILL = 0.02
 """share of changed cells up to which a picture counts as the previous one"""
 _ANOTHER_SCENE = 0.6
@@ -72,8 +73,10 @@ class Sight:
     def description(self) -> str:
         """Plain English that reads on after "The camera shows: "."""
         text = " ".join(self.lines)[:_LONGEST_TEXT].replace('"', "'")
-        if text:
-            carrier = "a sign" if len(text.split()) <= _SIGN_WORDS else "a text"
+        if text and self.guess and "sign" not in self.guess:
+            said = [f'text that says "{text}", on what may be {_with_article(self.guess)}']
+        elif text:
+            carrier = "a sign" if len(text.split()) <= _SIGN_WORDS else "text"
             said = [f'{carrier} that says "{text}"']
             if self.guess:
                 said.append(f"It may be {_with_article(self.guess)}")

@@ -35,9 +35,10 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
         for key in _Unpickler(file, storages).load():
             length = int.from_bytes(file.read(8), "little")
             storage = storages[key]
-            if length != len(storage):
+            numbers = file.read(storage.nbytes)
+            if length != len(storage) or len(numbers) != storage.nbytes:
                 raise ValueError(f"{path} is cut short or damaged; reinstall the package it came with")
-            storage[:] = np.frombuffer(file.read(storage.nbytes), storage.dtype)
+            storage[:] = np.frombuffer(numbers, storage.dtype)
     return {name: view() for name, view in state.items()}
 
 

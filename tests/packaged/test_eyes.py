@@ -84,6 +84,19 @@ def test_nothing_is_invented(eyes: Eyes, kind: str) -> None:
 
 
 @loads_models
+def test_the_main_object_is_guessed(eyes: Eyes) -> None:
+    image = Image.new("RGB", (640, 480), "white")
+    draw = ImageDraw.Draw(image)
+    filled = np.random.default_rng(0).random((15, 15)) < 0.2
+    for y, x in np.ndindex(15, 15):
+        place = 96 + x * 30, 15 + y * 30
+        draw.rectangle(
+            [*place, place[0] + 30, place[1] + 30], outline="black", fill="black" if filled[y, x] else "white"
+        )
+    assert eyes.look(np.asarray(image), None).guess == "crossword"
+
+
+@loads_models
 @pytest.mark.parametrize("side", [(1, 1), (20, 20), (33, 2000), (2000, 33)])
 def test_odd_sizes_are_looked_at(eyes: Eyes, side: tuple[int, int]) -> None:
     assert eyes.look(_sign("", side=side), None).light == "bright"
@@ -138,7 +151,11 @@ def test_what_is_no_picture_is_refused(picture: Picture) -> None:
         ),
         (
             _sight(lines=('He said "go"', "and so we all went home again")),
-            "a text that says \"He said 'go' and so we all went home again\". The light is dim.",
+            "text that says \"He said 'go' and so we all went home again\". The light is dim.",
+        ),
+        (
+            _sight(lines=("FINE BEER",), guess="beer bottle"),
+            'text that says "FINE BEER", on what may be a beer bottle. The light is dim.',
         ),
         (_sight(light="dark"), "no text, and nothing that can be named. The light is dark."),
     ],
