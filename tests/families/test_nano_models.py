@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+from PIL import Image, ImageDraw, ImageFont
 
 from omni.audio.resample import Resampler
 from omni.families.nano import Nano, load_nano
@@ -91,6 +92,15 @@ def test_it_remembers_what_was_said_a_turn_ago(nano: Nano, speaker: Synthesizer)
     answer(nano, state)
     ask(nano, state, speaker, "What is my favorite color?")
     assert "green" in plain(answer(nano, state)[0])
+
+
+def test_a_sign_is_read_to_who_asks(nano: Nano, speaker: Synthesizer) -> None:
+    image = Image.new("RGB", (640, 480), "white")
+    ImageDraw.Draw(image).text((120, 180), "OPEN AT NINE", "black", ImageFont.load_default(60))
+    state = nano.open("", None)
+    nano.listen([Unit(image=np.asarray(image))], [state])
+    ask(nano, state, speaker, "What does the sign say?")
+    assert plain("open at nine") == plain(answer(nano, state)[0])[-3:]
 
 
 def test_an_answer_goes_on_after_somebody_spoke_over_it(nano: Nano, speaker: Synthesizer) -> None:
