@@ -6,7 +6,7 @@ const MOODS = {
   listening: { deep: [8, 98, 140], mid: [16, 168, 160], light: [165, 240, 220], speed: 0.4, unrest: 0.02 },
   hearing: { deep: [0, 110, 120], mid: [26, 190, 140], light: [200, 250, 200], speed: 0.7, unrest: 0.03 },
   thinking: { deep: [70, 50, 190], mid: [150, 90, 235], light: [235, 180, 250], speed: 1.7, unrest: 0.035 },
-  speaking: { deep: [150, 50, 170], mid: [244, 96, 92], light: [255, 205, 150], speed: 0.9, unrest: 0.025 },
+  speaking: { deep: [150, 50, 170], mid: [244, 96, 92], light: [255, 205, 150], speed: 0.9, unrest: 0.018 },
 };
 
 const POINTS = 72;

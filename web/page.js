@@ -28,6 +28,7 @@ let speaker = null;
 let muted = false;
 let shownNotice = null;
 let pending = false;
+let wakeLock = null;
 
 const session = new Session({
   connect: (handlers) => new WebSocketTransport({ url: realtimeUrl(location), key: settings.key, ...handlers }),
@@ -46,7 +47,7 @@ const session = new Session({
 async function startCall({ typed = false } = {}) {
   notify(null);
   const missing = missingAbility();
-  if (missing && !(typed && missing === "insecure")) return notify(missing);
+  if (missing) return notify(missing);
   try {
     microphone = new Microphone(typed ? null : await askMicrophone());
   } catch (error) {
@@ -76,6 +77,8 @@ async function startSound({ wireRate, packetMs, voices }) {
     },
     (hushed) => session.hushed(hushed),
   );
+  // A phone's screen that goes dark would end the call. Browsers may refuse, and some do not have it.
+  navigator.wakeLock?.request("screen").then((lock) => (wakeLock = lock), () => {});
   await microphone.start({
     rate: wireRate,
     packetMs,
@@ -93,6 +96,8 @@ function releaseSound() {
   microphone = null;
   speaker?.close();
   speaker = null;
+  wakeLock?.release();
+  wakeLock = null;
   muted = false;
   camera.stop();
   showCamera();
@@ -298,6 +303,8 @@ function listen() {
     if (key === "m") toggleMute();
     if (key === "v") toggleCamera();
   };
+  // Some browsers let a page sound only once it has been touched.
+  document.onpointerdown = () => speaker?.wake();
   addEventListener("pagehide", () => session.hangUp());
 }
 

@@ -28,7 +28,12 @@ export class Speaker {
     this.#node.connect(this.#context.destination);
     for (const [data, moved] of this.#early) this.#node.port.postMessage(data, moved);
     this.#early = [];
-    await this.#context.resume();
+    this.wake();
+  }
+
+  /** Begin to sound; repeated when the browser wants to see a person first. */
+  wake() {
+    if (this.#context.state === "suspended") this.#context.resume();
   }
 
   play(item, atMs, samples) {

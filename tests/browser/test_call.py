@@ -1,0 +1,181 @@
+"""A call from a real browser to the real server with its packaged models, by voice and camera."""
+
+import asyncio
+import base64
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from difflib import SequenceMatcher
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from PIL import Image, ImageDraw, ImageFont
+from playwright.async_api import Page, expect
+
+from omni.audio.resample import Resampler
+from omni.packaged.recogniser import Recogniser
+from omni.packaged.synthesizer import Synthesizer
+from omni.timing import Timing
+from omni.types import Pcm
+from tests.browser.chromium import DESK, OUT, PHONE, Recording, needs_chromium, page_at, recorded, screenshot
+
+pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
+
+TIMING = Timing()
+VOICE = (Path(__file__).parent / "voice.js").read_text()
+PATIENCE_MS = 60_000
+"""a shared machine may be slow; nothing is concluded from how slow"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """`omni serve`, warm."""
+    command = [sys.executable, "-m", "streaming", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            ready = next((line for line in process.stdout if line.startswith("Omni is ready: ")), None)
+            assert ready, "the server ended before it was ready"
+            yield ready.split()[3].replace("127.0.0.1", "localhost")
+        finally:
+            process.send_signal(signal.SIGTERM)
+            process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def speak() -> Callable[[str], Pcm]:
+    """A person's voice, at Timing.output_rate."""
+    synthesizer = Synthesizer()
+    return lambda text: synthesizer.speak(text, synthesizer.voices[0]).pcm
+
+
+def silence(seconds: float) -> Pcm:
+    return np.zeros(round(seconds * TIMING.output_rate), np.float32)
+
+
+def microphone(path: Path, *sound: Pcm) -> tuple[str, ...]:
+    """Flags for a microphone that plays this once and is silent then."""
+    soundfile.write(path, np.concatenate(sound), TIMING.output_rate, subtype="PCM_16")
+    return (f"--use-file-for-fake-audio-capture={path}%noloop",)
+
+
+def camera(path: Path, text: str) -> tuple[str, ...]:
+    """Flags for a camera that looks at a sign."""
+    picture = Image.new("RGB", (640, 480), "white")
+    font = ImageFont.load_default(110)
+    ImageDraw.Draw(picture).text((320, 240), text, "black", font, anchor="mm")
+    with path.open("wb") as file:
+        for _ in range(5):
+            picture.save(file, "JPEG")
+    return (f"--use-file-for-fake-video-capture={path}",)
+
+
+def understood(recording: Recording) -> str:
+    """What a listener understands of a recording."""
+    resampler = Resampler(recording.rate, TIMING.input_rate)
+    utterance = Recogniser().open()
+    utterance.add(np.concatenate([resampler.push(recording.samples), resampler.flush()]))
+    return utterance.transcribe()
+
+
+def likeness(one: str, other: str) -> float:
+    """0 to 1: how far two texts are the same words."""
+    words = ["".join(c for c in text.lower() if c.isalnum() or c == " ").split() for text in (one, other)]
+    return SequenceMatcher(None, *words).ratio()
+
+
+async def call(page: Page) -> None:
+    await page.get_by_role("button", name="Start a call").click()
+    await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+
+
+async def say(page: Page, pcm: Pcm) -> None:
+    """Speak into the page's microphone (voice.js)."""
+    encoded = base64.b64encode(pcm.astype(np.float32).tobytes()).decode()
+    await page.evaluate("([pcm, rate]) => window.say(pcm, rate)", [encoded, TIMING.output_rate])
+
+
+async def answer_of(page: Page) -> str:
+    """The answer's caption, when all of it has been heard."""
+    caption = page.locator("#captions .assistant").last
+    await expect(caption).to_be_visible(timeout=PATIENCE_MS)
+    await expect(page.locator("body")).to_have_attribute("data-mood", "listening", timeout=PATIENCE_MS)
+    return (await caption.inner_text()).removeprefix("Omni").strip()
+
+
+async def until_heard(page: Page, ms: int) -> None:
+    """Wait until the page has played so much speech."""
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while len((await recorded(page, "heard")).loud_ms()) * 10 < ms:
+            await page.wait_for_timeout(50)
+
+
+async def test_a_spoken_question_is_answered_aloud(server: str, speak: Callable[[str], Pcm], tmp_path: Path) -> None:
+    flags = microphone(tmp_path / "q.wav", silence(4), speak("What is the capital of France?"), silence(1))
+    async with page_at(server, size=PHONE, scheme="dark", flags=flags) as page:
+        await call(page)
+        await expect(page.locator("#mood")).to_have_text("Speaking", timeout=PATIENCE_MS)
+        await page.wait_for_timeout(700)
+        await screenshot(page, "call-phone")
+        said = await answer_of(page)
+        assert "capital of France" in await page.locator("#captions .user").last.inner_text()
+        assert "Paris" in said
+        await expect(page.locator("#latency-value")).to_contain_text("s")
+        heard = await recorded(page, "heard")
+    assert likeness(understood(heard), said) > 0.7, (understood(heard), said)
+
+
+async def test_speaking_over_the_answer_stops_it(server: str, speak: Callable[[str], Pcm]) -> None:
+    interruption = speak("No, wait, please stop now, because I would like to ask you something else.")
+    async with page_at(server, size=DESK, script=VOICE) as page:
+        await call(page)
+        await say(page, speak("Please tell me a long story about a dog and a cat."))
+        await until_heard(page, 600)
+        await say(page, interruption)
+        await expect(page.locator("#captions s").first).not_to_be_empty(timeout=PATIENCE_MS)
+        spoken, heard = await recorded(page, "spoken"), await recorded(page, "heard")
+        await screenshot(page, "call-interrupted")
+    onset_ms, end_ms = second_speech_ms(spoken)
+    loud = heard.loud_ms()
+    over = loud[(loud > onset_ms) & (loud < end_ms)]
+    assert (loud < onset_ms).any(), "nothing was being said when the interruption came"
+    OUT.mkdir(exist_ok=True)
+    silent_ms = round(float(over.max() - onset_ms)) if len(over) else 0
+    (OUT / "barge_in.json").write_text(json.dumps({"onset_to_silence_ms": silent_ms}))
+    assert silent_ms < (end_ms - onset_ms) / 2, "the answer was not stopped by the interruption"
+
+
+def second_speech_ms(spoken: Recording) -> tuple[float, float]:
+    """Begin and end of the second utterance in what the microphone delivered."""
+    loud = spoken.loud_ms(threshold=0.02)
+    gaps = np.flatnonzero(np.diff(loud) > 700)
+    return float(loud[gaps[0] + 1]), float(loud[-1])
+
+
+async def test_what_the_camera_sees_reaches_the_model(server: str, speak: Callable[[str], Pcm], tmp_path: Path) -> None:
+    flags = camera(tmp_path / "sign.mjpeg", "OPEN")
+    async with page_at(server, size=DESK, scheme="dark", script=VOICE, flags=flags) as page:
+        await call(page)
+        await page.get_by_role("button", name="Turn camera on").click()
+        await expect(page.locator("#tile")).to_be_visible()
+        await page.wait_for_timeout(2500)
+        await say(page, speak("Can you read this sign?"))
+        await until_heard(page, 400)
+        await screenshot(page, "call-desktop")
+        assert "open" in (await answer_of(page)).lower()
+
+
+async def test_typed_words_are_answered_in_the_same_call(server: str) -> None:
+    async with page_at(server, allows=False) as page:
+        await page.get_by_role("button", name="Start a call").click()
+        await page.get_by_role("button", name="Type instead").click()
+        field = page.get_by_role("textbox", name="Type a message")
+        await expect(field).to_be_enabled(timeout=PATIENCE_MS)
+        await field.fill("What is the capital of France?")
+        await field.press("Enter")
+        assert "Paris" in await answer_of(page)
+        assert len((await recorded(page, "heard")).loud_ms()) > 20

@@ -1,0 +1,20 @@
+// A microphone that says what the test wants when the test wants it: await say(pcm) with base64 float32 samples.
+// It is a MediaStream like any other, so that everything behind getUserMedia is as it is for a person.
+
+{
+  const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+  const context = new AudioContext();
+  const microphone = context.createMediaStreamDestination();
+
+  navigator.mediaDevices.getUserMedia = (wanted) => (wanted.audio ? Promise.resolve(microphone.stream) : real(wanted));
+
+  window.say = (pcm, rate) => {
+    const bytes = Uint8Array.from(atob(pcm), (letter) => letter.charCodeAt(0));
+    const samples = new Float32Array(bytes.buffer);
+    const buffer = context.createBuffer(1, samples.length, rate);
+    buffer.copyToChannel(samples, 0);
+    const source = new AudioBufferSourceNode(context, { buffer });
+    source.connect(microphone);
+    source.start();
+  };
+}
