@@ -8,6 +8,7 @@ from streaming.events import (
     Closed,
     Committed,
     Event,
+    IdleTimedOut,
     ItemAdded,
     ItemRetrieved,
     ItemTruncated,
@@ -44,6 +45,9 @@ def message_of(event: Event) -> list[Message]:
             return [(names.SPEECH_STARTED, {"audio_start_ms": _ms(event.at_s), "item_id": event.item_id})]
         case SpeechStopped():
             return [(names.SPEECH_STOPPED, {"audio_end_ms": _ms(event.at_s), "item_id": event.item_id})]
+        case IdleTimedOut():
+            span = {"audio_start_ms": _ms(event.start_s), "audio_end_ms": _ms(event.end_s)}
+            return [(names.TIMEOUT_TRIGGERED, {**span, "item_id": event.item_id})]
         case Committed(item_id, previous):
             return [(names.INPUT_AUDIO_COMMITTED, {"item_id": item_id, "previous_item_id": previous})]
         case Cleared():

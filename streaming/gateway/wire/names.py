@@ -28,6 +28,7 @@ SESSION_UPDATED = "session.updated"
 
 SPEECH_STARTED = "input_audio_buffer.speech_started"
 SPEECH_STOPPED = "input_audio_buffer.speech_stopped"
+TIMEOUT_TRIGGERED = "input_audio_buffer.timeout_triggered"
 INPUT_AUDIO_COMMITTED = "input_audio_buffer.committed"
 INPUT_AUDIO_CLEARED = "input_audio_buffer.cleared"
 TRANSCRIPTION_DELTA = "conversation.item.input_audio_transcription.delta"
