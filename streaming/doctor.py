@@ -11,6 +11,7 @@ import sys
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
+from types import ModuleType
 
 import omni.packaged
 from omni.packaged.files import MissingModelError, ModelFile
@@ -81,13 +82,18 @@ def _models() -> Iterator[Finding]:
         except ImportError as error:
             yield Finding(False, f"{info.name} cannot be loaded: {error}")
         else:
-            files |= {value: None for value in vars(module).values() if isinstance(value, ModelFile)}
+            files |= dict.fromkeys(_declared(module))
     for file in files:
         try:
             path = file.verified()
             yield Finding(True, f"{file.install}: {path.name}, {path.stat().st_size / 1e6:.1f} MB, as tested")
         except MissingModelError as error:
             yield Finding(False, str(error))
+
+
+def _declared(module: ModuleType) -> Iterator[ModelFile]:
+    for value in vars(module).values():
+        yield from (one for one in (value if isinstance(value, tuple) else (value,)) if isinstance(one, ModelFile))
 
 
 def _page() -> Finding:

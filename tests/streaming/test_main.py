@@ -1,0 +1,71 @@
+"""The command line as a person meets it."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from streaming import __main__ as command_line
+
+HEAVY = ("torch", "numpy", "onnxruntime", "aiohttp")
+
+
+def test_help_and_options_load_nothing_heavy() -> None:
+    code = (
+        "import sys; from streaming.__main__ import main\n"
+        "try: main(['serve', '--help'])\n"
+        f"except SystemExit: print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stderr.strip() == "[]"
+    assert "--max-sessions" in result.stdout
+
+
+def test_no_command_shows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main([]) == 2
+    assert "serve" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command_line.main(["version"]) == 0
+    assert capsys.readouterr().out.startswith("omni ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["serve", "--prot", "3"], "did you mean --port?"),
+        (["serve", "--max-session", "3"], "did you mean --max-sessions?"),
+        (["serve", "--port", "no"], "whole number"),
+        (["play"], "recording"),
+        (["play", "/does/not/exist.wav"], "no file"),
+    ],
+)
+def test_a_bad_request_is_explained(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
+    assert command_line.main(words) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_wav_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "question.wav"
+    path.write_text("I am no sound")
+    assert command_line.main(["play", str(path)]) == 2
+    assert "question.wav" in capsys.readouterr().err
+
+
+def test_a_picture_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    path = tmp_path / "picture.jpg"
+    path.write_text("I am no picture")
+    assert command_line.main(["play", "--text", "look", "--image", str(path)]) == 2
+    assert "omni: " in capsys.readouterr().err
+
+
+def test_the_configuration_is_printed_without_starting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OMNI_HOST", "0.0.0.0")
+    assert command_line.main(["serve", "--port", "9", "--print-config"]) == 0
+    printed = capsys.readouterr().out
+    assert "port = 9\n" in printed
+    assert 'host = "0.0.0.0"\n' in printed
