@@ -27,7 +27,7 @@ class Undecoded:
         try:
             return self.work()
         except WireError as error:
-            pass
+            error.event_id = self.event_id
             return error
 
 
