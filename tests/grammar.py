@@ -140,6 +140,9 @@ class Grammar:
                 self._must(self._speech == item_id, "the speech that stops is the one that started")
                 self._speech = None
                 self._spoken[str(item_id)] = "stopped"
+            case "timeout_triggered":
+                self._must(self._speech is None and self._active is None, "a silent user is spoken to in silence")
+                self._must(item_id not in self._spoken and item_id not in self._items, "a silence has a new item id")
             case "decision":
                 self._overlap(message)
             case "committed":

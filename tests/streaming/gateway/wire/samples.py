@@ -17,6 +17,7 @@ from streaming.events import (
     Committed,
     Event,
     Fault,
+    IdleTimedOut,
     ImagePart,
     Item,
     ItemAdded,
@@ -121,6 +122,7 @@ CONVERSATION: list[Event] = [
         "Once upon",
         reason="max_output_tokens",
     ),
+    IdleTimedOut("item_i1", 12.0, 18.0),
     Fault("invalid_request_error", "item_not_found", "There is no item 'item_x'.", "item_id"),
     Closed("expired", "A call may last 60 minutes."),
 ]
