@@ -1,0 +1,166 @@
+import jiwer
+import numpy as np
+import pytest
+
+from omni.packaged.recogniser import KEEP_S, LONGEST_S, Recogniser, Utterance, place_to_cut
+from omni.packaged.whisper import Whisper
+from omni.timing import Timing
+from tests.chunks import Samples
+from tests.spoken import say
+
+pytestmark = pytest.mark.models
+RATE = Timing().input_rate
+QUESTION = "Could you please tell me what the weather is like in London today?"
+
+
+@pytest.fixture(scope="module")
+def recogniser() -> Recogniser:
+    return Recogniser()
+
+
+def bare(text: str) -> str:
+    return "".join(sign for sign in text.lower() if sign.isalnum() or sign == " ")
+
+
+def errors(said: str, heard: str) -> float:
+    return float(jiwer.wer(bare(said), bare(heard)))
+
+
+def transcribed(recogniser: Recogniser, pieces: list[Samples]) -> str:
+    utterance = recogniser.open()
+    for piece in pieces:
+        utterance.add(piece)
+    return utterance.transcribe()
+
+
+def heard_by_seconds(utterance: Utterance, pcm: Samples) -> list[str]:
+    texts = []
+    for at in range(0, len(pcm), RATE):
+        utterance.add(pcm[at : at + RATE])
+        texts.append(utterance.transcribe())
+    return texts
+
+
+@pytest.mark.parametrize("said", ["What is the capital of France?", QUESTION, "Turn off the lights in the kitchen."])
+def test_words_are_right(recogniser: Recogniser, said: str) -> None:
+    utterance = recogniser.open()
+    utterance.add(say(said))
+    assert errors(said, utterance.transcribe()) == 0
+    assert not utterance.is_empty
+    assert utterance.duration_s == pytest.approx(len(say(said)) / RATE)
+
+
+def test_cutting_is_invisible(recogniser: Recogniser) -> None:
+    pcm = say(QUESTION)
+    whole = transcribed(recogniser, [pcm])
+    assert transcribed(recogniser, np.array_split(pcm, 17)) == whole
+
+
+def test_listening_along_ends_in_the_same_words(recogniser: Recogniser) -> None:
+    pcm = say(QUESTION)
+    texts = heard_by_seconds(recogniser.open(), pcm)
+    assert errors(QUESTION, texts[-1]) == 0
+    assert texts[0] and len(texts[0]) < len(texts[1]) < len(texts[-1])
+
+
+def test_a_draft_does_not_change_the_transcript(recogniser: Recogniser) -> None:
+    heard = recogniser.encode(say(QUESTION))
+    plain = recogniser.decode(heard, (), (), 40)
+    right, wrong = plain.tokens, (*plain.tokens[:4], *plain.tokens[:7])
+    for draft in (right, right[:5], wrong, (11, 12)):
+        # The 8-bit scales depend on what else is in the batch, so scores may move; words may not.
+        assert recogniser.decode(heard, (), draft, 40).tokens == plain.tokens
+
+
+def test_a_draft_saves_runs_of_the_decoder(recogniser: Recogniser, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs: list[int] = []
+    run = Whisper._run
+
+    def counted(whisper: Whisper, *arguments: object) -> object:
+        runs.append(1)
+        return run(whisper, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Whisper, "_run", counted)
+    heard = recogniser.encode(say(QUESTION))
+    tokens = recogniser.decode(heard, (), (), 40).tokens
+    n_plain = len(runs)
+    runs.clear()
+    recogniser.decode(heard, (), tokens, 40)
+    assert (n_plain, len(runs)) == (len(tokens) + 1, 1)
+
+
+def test_clone_goes_its_own_way(recogniser: Recogniser) -> None:
+    pcm = say(QUESTION)
+    utterance = recogniser.open()
+    utterance.add(pcm[: len(pcm) // 2])
+    half = utterance.transcribe()
+    clone = utterance.clone()
+    utterance.add(pcm[len(pcm) // 2 :])
+    assert errors(QUESTION, utterance.transcribe()) == 0
+    assert clone.transcribe() == half
+    clone.add(pcm[len(pcm) // 2 :])
+    assert clone.transcribe() == utterance.transcribe()
+
+
+def test_what_was_added_may_be_reused(recogniser: Recogniser) -> None:
+    utterance, buffer = recogniser.open(), say("What is the capital of France?").copy()
+    utterance.add(buffer)
+    buffer[:] = 0
+    assert "France" in utterance.transcribe()
+
+
+@pytest.mark.parametrize("level", [0.0, 1e-4, 0.01, 0.1])
+def test_noise_has_no_words(recogniser: Recogniser, level: float) -> None:
+    noise = level * np.random.default_rng(1).standard_normal(2 * RATE)
+    utterance = recogniser.open()
+    utterance.add(noise.astype(np.float32))
+    assert utterance.transcribe() == ""
+    assert utterance.is_empty
+
+
+def test_a_tone_has_no_words(recogniser: Recogniser) -> None:
+    t = np.arange(2 * RATE) / RATE
+    chord = sum(0.1 * np.sin(2 * np.pi * hz * t) for hz in (262, 330, 392))
+    assert transcribed(recogniser, [np.asarray(chord, np.float32)]) == ""
+
+
+def test_nothing_added(recogniser: Recogniser) -> None:
+    utterance = recogniser.open()
+    assert (utterance.transcribe(), utterance.is_empty, utterance.duration_s) == ("", True, 0.0)
+    utterance.add(np.zeros(0, np.float32))
+    utterance.add(np.ones(10, np.float32))
+    assert utterance.transcribe() == ""
+
+
+def test_a_monologue_is_heard_to_its_end_within_bounded_memory(recogniser: Recogniser) -> None:
+    sentences = [
+        "I would like a cup of tea with milk and two sugars.",
+        "The train to London leaves from platform four.",
+        "My sister bought some bread, cheese, and a bottle of milk.",
+    ] * 4
+    pause = np.zeros(RATE // 2, np.float32)
+    pcm = np.concatenate([part for sentence in sentences for part in (say(sentence), pause)])
+    assert len(pcm) > 1.5 * LONGEST_S * RATE
+    utterance = recogniser.open()
+    for at in range(0, len(pcm), 3 * RATE):
+        utterance.add(pcm[at : at + 3 * RATE])
+        text = utterance.transcribe()
+        assert len(utterance._window) <= LONGEST_S * RATE
+    assert errors(" ".join(sentences), text) < 0.05
+    assert utterance.duration_s == pytest.approx(len(pcm) / RATE)
+
+
+def test_a_window_is_cut_at_a_pause() -> None:
+    random = np.random.default_rng(0)
+    pcm = 0.1 * random.standard_normal(15 * RATE).astype(np.float32)
+    assert place_to_cut(pcm) is None
+    pcm[8 * RATE : int(8.5 * RATE)] *= 0.01
+    cut = place_to_cut(pcm)
+    assert cut is not None and 8 <= cut / RATE <= 8.5
+    assert place_to_cut(pcm[: 13 * RATE]) is None
+
+
+def test_a_window_without_pause_is_cut_in_the_end() -> None:
+    pcm = 0.1 * np.random.default_rng(0).standard_normal(int(LONGEST_S * RATE)).astype(np.float32)
+    cut = place_to_cut(pcm)
+    assert cut is not None and KEEP_S * RATE <= cut <= (LONGEST_S - KEEP_S) * RATE
