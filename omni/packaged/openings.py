@@ -12,22 +12,30 @@ NOTE = re.compile(r"\(The camera shows: (?P<shown>.*)\)\n")
 """the line that a family puts before the user's words when it has seen something"""
 
 _READ = re.compile(
-    r"\bread (?:this|that|it|what)\b|\bwhat (?:does|do|is) .*\b(?:say|says|written)\b|\bread .*\b(?:sign|text|page)",
+    r"\bread (?:this|that|it|these|what|to me|out|the|my)\b"
+    r"|\b(?:what|which words?) .*\b(?:say|says|written|stand|stands)\b",
     re.I,
 )
 _SEE = re.compile(
-    r"\bwhat (?:can|do|did) you see\b|\bcan you see\b|\bwhat(?:'s| is) (?:in front of|on) (?:you|the camera|screen)"
-    r"|\b(?:describe|look at) (?:this|what you see|the (?:picture|image|camera|room))|\bwhat does the camera\b",
+    r"\bwhat (?:can|do|did|else can) you see\b|\bcan you see (?:this|that|it|me|my|anything|what)\b"
+    r"|\bdescribe (?:this|that|it|what)\b"
+    r"|\bwhat(?:'s| is) (?:.* )?(?:in front of (?:you|me)|(?:on|in) (?:the|my|this) (?:camera|screen|picture|image))\b"
+    r"|\blook at (?:this|that|me)\b",
     re.I,
 )
-_WHICH_THING = re.compile(
-    r"\bwhat(?:'s| is| am i| kind of| animal| object|'s this)\b.*\b(?:this|that|it|holding|showing|hand)\b", re.I
+_IDENTIFY = re.compile(
+    r"\bwhat(?:'s| is| are) (?:this|that|these|those|it)(?: (?:here|thing|object|animal|in my hand))?\s*[?.!]*$"
+    r"|\bwhat am i (?:holding|showing|pointing)\b|\bwhat(?:'s| is) (?:in|on) my (?:hand|hands|head|desk|table)\b"
+    r"|\b(?:what|which) (?!time|day|date|year|month|language|colou?r)(?:kind of |sort of )?[a-z]+ (?:is|are)"
+    r" (?:this|that|these|it)\b",
+    re.I,
 )
+_COLOUR = re.compile(r"\bwhat colou?r\b.*\b(?:this|that|it|is my|is the thing)\b", re.I)
+_LIGHT = re.compile(r"\bis (?:it|the light|the room|my room) (?:\w+ )?(?:dark|bright|dim|light)\b", re.I)
 _QUOTED = re.compile(r'"[^"]+"')
+_THING = re.compile(r"\b(?:perhaps|probably|may be) (?P<thing>an? [^.;,()]+)", re.I)
 _LONGEST_ECHO = 12
 """words of a statement that an answer repeats"""
-_THING = re.compile(r"\bprobably (?:an? |the )?[^.;,()]+", re.I)
-
 _ABOUT_ME = (
     (r"what(?:'s| is| was) my (?P<a>[a-z' ]+?)(?P<b> called)?", "Your {a} is{b}"),
     (r"what are my (?P<a>[a-z' ]+?)", "Your {a} are"),
@@ -77,7 +85,7 @@ def opening(message: str) -> Opening:
     note = NOTE.match(message)
     question = message[note.end() :] if note else message
     if note and (from_camera := _from_camera(note["shown"], question)):
-        return Opening(from_camera, complete=from_camera.endswith((".", '."')))
+        return Opening(from_camera, complete=True)
     for pattern, form in _QUESTIONS:
         if match := pattern.search(question):
             return Opening(form.format(**{name: (value or "").lower() for name, value in match.groupdict().items()}))
@@ -96,10 +104,16 @@ def _turned_round(said: str) -> str:
 
 def _from_camera(shown: str, question: str) -> str:
     quoted, thing = _QUOTED.findall(shown), _THING.search(shown)
-    if quoted and _READ.search(question):
-        return f"It says {', '.join(quoted)}."
-    if _SEE.search(question):
-        return f"I can see {shown[:1].lower()}{shown[1:].rstrip('.')}."
-    if thing and _WHICH_THING.search(question):
-        return f"That is {thing[0].lower().strip()}."
+    if _READ.search(question):
+        return f"It says {', '.join(quoted)}." if quoted else "I can see no text that I could read."
+    for asked, of_note in ((_COLOUR, r"mostly (\w+)"), (_LIGHT, r"light is (\w+)")):
+        if asked.search(question) and (found := re.search(of_note, shown)):
+            return f"It is {found[0].removeprefix('light is ')}."
+    identify = _IDENTIFY.search(question)
+    if identify and thing:
+        return f"It may be {thing['thing']}."
+    if identify or _SEE.search(question):
+        # the first two sentences: the rest is worth less than the time it takes to say
+        told = re.split(r"(?<=\.)\s+", shown)[:2]
+        return f"I can see {told[0][:1].lower()}{' '.join(told)[1:].rstrip('.')}."
     return ""

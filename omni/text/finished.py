@@ -2,9 +2,9 @@
 
 import re
 
-SURE = 0.7
+SURE = 0.6
 """at or above: answer after a short silence"""
-UNSURE = 0.35
+UNSURE = 0.3
 """at or below: wait as long as patience goes"""
 
 
@@ -98,7 +98,7 @@ def finished(text: str, model_guess: float | None) -> float:
     if wanted:
         return _mix(0.75 if len(words) > 2 else 0.6, model_guess)
     if asked:
-        return _mix(0.65, model_guess)
+        return _mix(0.55, model_guess)
     # people go on after a statement, so even a whole one is given time
     return min(_mix(0.5, model_guess), SURE - 0.05)
 
@@ -112,4 +112,4 @@ def _mix(from_words: float, guess: float | None) -> float:
         return from_words
     # measured: the packaged model gives a sentence that was cut under 0.03, and a whole one rarely under 0.12
     whole = min(max((guess - 0.03) / 0.09, 0.0), 1.0)
-    return min(1.0, from_words * (0.4 + 0.6 * whole) + 0.2 * max(0.0, guess - 0.4))
+    return min(1.0, from_words * (0.35 + 0.65 * whole) + 0.2 * max(0.0, guess - 0.4))

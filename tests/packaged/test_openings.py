@@ -1,0 +1,58 @@
+"""First words that the question or the camera gives."""
+
+import pytest
+
+from omni.packaged.openings import opening
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        ("What is my name?", "Your name is"),
+        ("Okay, what's my favorite color?", "Your favorite color is"),
+        ("What is my dog called?", "Your dog is called"),
+        ("Where do I live?", "You live"),
+        ("Where am I going tomorrow?", "You are going"),
+        ("How many cats do I have?", "You have"),
+        ("My name is Anna.", "I see, your name is Anna."),
+        ("Hi, I'm Peter.", "I see, you are Peter."),
+        ("I have a dog and my sister is a nurse.", "I see, you have a dog and your sister is a nurse."),
+        ("What is the capital of France?", ""),
+        ("What do you see?", ""),
+        ("", ""),
+    ],
+)
+def test_the_users_words_are_turned_round(message: str, text: str) -> None:
+    assert opening(message).text == text
+    assert not opening(message).complete
+
+
+def test_a_long_statement_is_not_repeated() -> None:
+    assert opening("My name is " + "very " * 20 + "long.").text == ""
+
+
+SIGN = '(The camera shows: a sign that says "EXIT". It may be a street sign. The light is dim. Something is moving.)\n'
+THING = "(The camera shows: perhaps a banana, and no text. The light is bright, and the middle is mostly yellow.)\n"
+
+
+@pytest.mark.parametrize(
+    ("message", "text"),
+    [
+        (SIGN + "Read this.", 'It says "EXIT".'),
+        (SIGN + "What does it say?", 'It says "EXIT".'),
+        (SIGN + "What do you see?", 'I can see a sign that says "EXIT". It may be a street sign.'),
+        (SIGN + "Is it dark in here?", "It is dim."),
+        (THING + "What is this?", "It may be a banana."),
+        (THING + "What am I holding?", "It may be a banana."),
+        (THING + "What color is it?", "It is mostly yellow."),
+        (THING + "Can you read this?", "I can see no text that I could read."),
+        (SIGN + "What is the capital of France?", ""),
+        (THING + "Look at this, what fruit is it?", "It may be a banana."),
+        (SIGN + "What is it like to be a machine?", ""),
+        (SIGN + "What time is it?", ""),
+        (SIGN + "What is this song about?", ""),
+    ],
+)
+def test_the_camera_answers_questions_about_it(message: str, text: str) -> None:
+    assert opening(message).text == text
+    assert opening(message).complete == bool(text)
