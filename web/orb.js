@@ -4,8 +4,8 @@ const MOODS = {
   idle: { deep: [70, 80, 215], mid: [32, 150, 200], light: [150, 225, 235], speed: 0.35, unrest: 0.02 },
   connecting: { deep: [92, 104, 128], mid: [130, 146, 170], light: [205, 215, 228], speed: 0.8, unrest: 0.02 },
   listening: { deep: [8, 98, 140], mid: [16, 168, 160], light: [165, 240, 220], speed: 0.4, unrest: 0.02 },
-  hearing: { deep: [0, 110, 120], mid: [26, 190, 140], light: [200, 250, 200], speed: 0.7, unrest: 0.03 },
-  thinking: { deep: [70, 50, 190], mid: [150, 90, 235], light: [235, 180, 250], speed: 1.7, unrest: 0.035 },
+  hearing: { deep: [0, 110, 120], mid: [26, 190, 140], light: [200, 250, 200], speed: 0.7, unrest: 0.02 },
+  thinking: { deep: [70, 50, 190], mid: [150, 90, 235], light: [235, 180, 250], speed: 1.7, unrest: 0.03 },
   speaking: { deep: [150, 50, 170], mid: [244, 96, 92], light: [255, 205, 150], speed: 0.9, unrest: 0.018 },
 };
 
@@ -69,7 +69,7 @@ export class Orb {
     for (let i = 0; i <= POINTS; i += 1) {
       const angle = (i / POINTS) * Math.PI * 2;
       const wave =
-        0.7 * Math.sin(angle * 2 + time * 1.1) + 0.7 * Math.sin(angle * 3 - time * 1.7) + 0.4 * Math.sin(angle * 5 + time * 2.3);
+        0.7 * Math.sin(angle * 2 + time * 1.1) + 0.5 * Math.sin(angle * 3 - time * 1.7) + 0.3 * Math.sin(angle * 5 + time * 2.3);
       const reach = radius * (1 + unrest * wave);
       context.lineTo(centre + Math.cos(angle) * reach, centre + Math.sin(angle) * reach);
     }
@@ -80,7 +80,7 @@ export class Orb {
   #rings(centre, radius, level) {
     const context = this.#context;
     for (let ring = 3; ring >= 1; ring -= 1) {
-      this.#contour(centre, radius * (1.04 + ring * (0.055 + 0.06 * level)), this.#look.unrest + 0.014 * level, ring * 0.45);
+      this.#contour(centre, radius * (1.04 + ring * (0.055 + 0.06 * level)), this.#look.unrest + 0.012 * level, ring * 0.45);
       context.fillStyle = rgb(this.#look.mid, (0.06 + 0.1 * level) / ring);
       context.fill();
     }
@@ -90,7 +90,7 @@ export class Orb {
     const context = this.#context;
     const { deep, mid, light } = this.#look;
     context.save();
-    this.#contour(centre, radius, this.#look.unrest + 0.016 * level, 0);
+    this.#contour(centre, radius, this.#look.unrest + 0.01 * level, 0);
     const ground = context.createLinearGradient(centre - radius, centre + radius, centre + radius, centre - radius);
     ground.addColorStop(0, rgb(deep));
     ground.addColorStop(0.55, rgb(mid));

@@ -196,11 +196,10 @@ function notify(kind, detail = null) {
 // ---------------------------------------------------------------- camera and screen
 
 function showCamera() {
-  const { source, facing } = camera;
+  const { source } = camera;
   $("tile").hidden = source === null;
   $("tile").dataset.source = source ?? "";
-  $("tile").toggleAttribute("data-mirrored", source === "camera" && facing === "user");
-  showText($("tile-caption"), source === "screen" ? "Your screen" : "Your camera");
+  showText($("tile-caption"), source === "screen" ? "Your screen" : "Omni sees this");
   toggle($("camera"), source === "camera", source === "camera" ? "Turn camera off" : "Turn camera on");
   icon($("camera"), source === "camera" ? "camera" : "camera-off");
   toggle($("screen"), source === "screen", source === "screen" ? "Stop sharing" : "Share screen");

@@ -306,7 +306,7 @@ export class Session {
       for (const { id, text } of items) {
         const stopped = status === "cancelled" || status === "failed";
         if (stopped) this.#stop(id, this.#answers.get(id)?.heardMs ?? 0, text);
-        else this.#complete(id);
+        else this.#complete(id, text);
       }
       if (status === "failed") this.#state.notice = { kind: "fault", detail: error };
     },
@@ -355,12 +355,13 @@ export class Session {
     if (this.#held === item) this.#held = null;
   }
 
-  #complete(item) {
+  #complete(item, text) {
     const answer = this.#answers.get(item);
     if (!answer) return;
     answer.complete = true;
     this.#player.finish(item);
-    this.transcript.complete(item);
+    this.transcript.complete(item, text);
+    if (answer.heardMs >= answer.sentMs) this.transcript.played(item);
   }
 
   /** A new answer means that the one on hold was interrupted, and that others have been heard to the end. */

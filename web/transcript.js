@@ -64,10 +64,10 @@ export class Transcript {
     if (!line.text.trim()) this.drop(id);
   }
 
-  /** The answer is complete; its last words may still be sounding. */
-  complete(id) {
+  /** The answer is complete, and this is all of it; its last words may still be sounding. */
+  complete(id, text) {
     const line = this.#lines.get(id);
-    if (line) line.final = true;
+    if (line) Object.assign(line, { final: true, text: text || line.text });
   }
 
   /** All of the answer has sounded. */

@@ -9,7 +9,8 @@
         return true;
       }
     });`;
-  const taps = { heard: [], spoken: [] };
+  const NOTHING = { rate: 1000, blocks: [], offsetMs: 0 };
+  const taps = { heard: [NOTHING], spoken: [NOTHING] };
   const connect = AudioNode.prototype.connect;
 
   async function tap(what, node) {

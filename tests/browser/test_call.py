@@ -85,7 +85,7 @@ def understood(recording: Recording) -> str:
 def likeness(one: str, other: str) -> float:
     """0 to 1: how far two texts are the same words."""
     words = ["".join(c for c in text.lower() if c.isalnum() or c == " ").split() for text in (one, other)]
-    return SequenceMatcher(None, *words).ratio()
+    return SequenceMatcher(a=words[0], b=words[1]).ratio()
 
 
 async def call(page: Page) -> None:

@@ -101,7 +101,9 @@ async def test_the_camera_sends_small_pictures_and_the_call_survives_its_refusal
         with Image.open(io.BytesIO(base64.b64decode(frame["video_frames"][0]))) as picture:
             assert picture.format == "JPEG"
             assert max(picture.size) == 640
-        await page.get_by_role("button", name="Turn camera off").click()
+        await page.get_by_role("button", name="Share screen").click()
+        await expect(page.locator("#tile-caption")).to_have_text("Your screen")
+        await page.get_by_role("button", name="Stop sharing").click()
         await expect(page.locator("#tile")).to_be_hidden()
     async with FakeServer() as server, page_at(server.url, script=NO_CAMERA) as page:
         await call(page, server)
@@ -157,6 +159,22 @@ async def test_a_busy_server_and_a_refusal_have_words() -> None:
         await notice.get_by_role("button", name="Try again").click()
         await server.connected()
         assert server.protocols == "realtime, openai-insecure-api-key.secret-1"
+
+
+async def test_the_voices_of_the_server_can_be_chosen_and_are_remembered() -> None:
+    async with FakeServer() as server, page_at(server.url) as page:
+        await call(page, server)
+        await page.get_by_role("button", name="Settings").click()
+        await page.get_by_label("Voice").select_option("deep")
+        await page.get_by_label("Who should Omni be?").fill("A pirate.")
+        await page.get_by_role("button", name="Done").click()
+        update = await server.message("session.update")
+        wanted = {"type": "realtime", "audio": {"output": {"voice": "deep"}}, "instructions": "A pirate."}
+        assert update["session"] == wanted
+        await page.reload()
+        n_before = len(server.received)
+        await call(page, server)
+        assert (await server.message("session.update", n_before))["session"] == wanted
 
 
 async def test_an_insecure_address_is_explained_before_the_call() -> None:
