@@ -96,7 +96,8 @@ def finished(text: str, model_guess: float | None) -> float:
     if words[-1] in _DANGLING or _FRAGMENT.fullmatch(lead) or (words[-1] in _DANGLING_UNLESS_ASKED and not wanted):
         return 0.1
     if wanted:
-        return _mix(0.75 if len(words) > 2 else 0.6, model_guess)
+        # a question mark is heard, not guessed: with one, the turn is never wholly open
+        return _mix(0.75 if len(words) > 2 else 0.6, model_guess, at_least=0.45 if asked else 0.35)
     if asked:
         return _mix(0.55, model_guess)
     # people go on after a statement, so even a whole one is given time
@@ -107,9 +108,9 @@ def _words(sentence: str) -> str:
     return re.sub(r"\s+", " ", re.sub(r"[^a-z0-9' ,.]", " ", sentence)).strip(" ,.'")
 
 
-def _mix(from_words: float, guess: float | None) -> float:
+def _mix(from_words: float, guess: float | None, at_least: float = 0.35) -> float:
     if guess is None:
         return from_words
     # measured: the packaged model gives a sentence that was cut under 0.03, and a whole one rarely under 0.12
     whole = min(max((guess - 0.03) / 0.09, 0.0), 1.0)
-    return min(1.0, from_words * (0.35 + 0.65 * whole) + 0.2 * max(0.0, guess - 0.4))
+    return min(1.0, from_words * (at_least + (1 - at_least) * whole) + 0.2 * max(0.0, guess - 0.4))
