@@ -23,6 +23,12 @@ from omni.text.about_sight import about_sight
         "Describe the picture.",
         "What is written on the wall?",
         "Look at this!",
+        "What is it?",
+        "What kind of animal is this?",
+        "Which fruit is it?",
+        "What does my shirt say?",
+        "Can you describe this?",
+        "What is on my desk?",
     ],
 )
 def test_a_look_is_asked_for(text: str) -> None:
@@ -45,6 +51,10 @@ def test_a_look_is_asked_for(text: str) -> None:
         "Is it going to rain?",
         "I saw a movie yesterday.",
         "What does a zebra look like?",
+        "What does a cow say?",
+        "What time is it?",
+        "What day is it?",
+        "What is it called when water freezes?",
     ],
 )
 def test_it_is_not(text: str) -> None:
