@@ -83,7 +83,8 @@ class Session:
         """Make the model's state and tell the client. First call."""
         talk = self._talk
         voices = tuple(voice.name for voice in talk.capabilities.voices)
-        self._outlet.send(Opened(self.id, talk.capabilities.name, talk.timing, talk.settings, voices))
+        sees = talk.capabilities.sees
+        self._outlet.send(Opened(self.id, talk.capabilities.name, talk.timing, talk.settings, voices, sees))
         talk.rebuild()
 
     def deliver(self, result: Result) -> None:

@@ -1,5 +1,8 @@
 """Whole conversations on a manual clock, with a scripted model."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -32,6 +35,23 @@ from streaming.events import (
     UserTranscript,
 )
 from tests.fakes import WORD_S, Client, ScriptedModel, Stage, noise, read, say, silence
+from tests.grammar import check_events
+
+
+@pytest.fixture(autouse=True)
+def traces_keep_the_grammar(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Whatever a test here plays, the wire tells it in the order that clients rely on."""
+    clients: list[Client] = []
+    join = Stage.join
+
+    async def noting_join(self: Stage, *args: Any, **kwargs: Any) -> Client:
+        clients.append(await join(self, *args, **kwargs))
+        return clients[-1]
+
+    monkeypatch.setattr(Stage, "join", noting_join)
+    yield
+    for client in clients:
+        check_events(client.events)
 
 
 def history(stage: Stage, index: int = 0) -> list[tuple[str, str]]:

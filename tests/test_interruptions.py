@@ -16,6 +16,7 @@ from streaming.events import (
     UserTranscript,
 )
 from tests.fakes import Client, ScriptedModel, Stage, noise, read, say, silence
+from tests.grammar import check_events
 
 QUESTIONS = ["what is that", "tell me more and", "red green blue", "why", "no stop", "and then I went home again"]
 NOISES = [noise(0.25), noise(0.4), say("uh-huh"), say("okay yeah")]
@@ -61,6 +62,12 @@ async def test_everybody_agrees_on_the_conversation(seed: int) -> None:
 
     finals = [event.text for event in client.events if isinstance(event, UserTranscript) and event.final]
     assert finals == [text for role, text in said if role == "user"]
+
+
+@pytest.mark.parametrize("seed", range(24))
+async def test_the_wire_tells_it_in_the_order_that_clients_rely_on(seed: int) -> None:
+    _, client = await converse(seed)
+    check_events(client.events)
 
 
 @pytest.mark.parametrize("seed", range(24))
