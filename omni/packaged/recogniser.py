@@ -46,10 +46,13 @@ KEEP_S = 4.0
 PAUSE_RMS = 0.05
 """of the loudest 100 ms: below it nobody is in the middle of a word"""
 
-NO_SPEECH = 0.6
-"""Whisper's own threshold for its no-speech token"""
+NO_SPEECH = 0.75
+"""probability of Whisper's no-speech token: noise, music and clicks gave .78 and more, a synthetic "wait" .73"""
 DOUBTFUL_SCORE = -1.0
 """Whisper's own threshold for the mean log probability of a transcript"""
+MUMBLE_S = 0.5
+MUMBLE_SCORE = -0.85
+"""so little sound and so much doubt: several words in it are an "uh-huh" misheard, one word may well be "wait" """
 
 
 class Recogniser:
@@ -160,7 +163,8 @@ class Utterance:
 
     def _pass(self) -> str:
         seconds = len(self._window) / Timing().input_rate
-        if seconds < MIN_S or loudness(self._window, Timing().input_rate // 20).max() < QUIET_RMS:
+        levels = loudness(self._window, Timing().input_rate // 20)
+        if seconds < MIN_S or levels.max() < QUIET_RMS:
             return ""
         heard = self._recogniser.encode(self._window)
         n_trusted = len(self._agreed)
@@ -168,9 +172,11 @@ class Utterance:
         written = self._recogniser.decode(heard, self._agreed, self._tokens[n_trusted:], limit)
         self._agreed = self._settled(written.tokens)
         self._tokens = written.tokens
-        if written.no_speech > NO_SPEECH and written.score < DOUBTFUL_SCORE:
-            return ""
-        return clean_transcript(self._recogniser.text(written.tokens), seconds)
+        text = clean_transcript(self._recogniser.text(written.tokens), seconds)
+        sounding_s = 0.05 * float(np.sum(levels > 0.1 * levels.max()))
+        invented = written.no_speech > NO_SPEECH and written.score < DOUBTFUL_SCORE
+        mumbled = sounding_s < MUMBLE_S and written.score < MUMBLE_SCORE and " " in text
+        return "" if invented or mumbled else text
 
     def _settled(self, tokens: Tokens) -> Tokens:
         """What this pass and the one before agree on, less the last words: they were heard without what follows."""

@@ -40,6 +40,9 @@ def without_loops(text: str, min_times: int = LOOP_TIMES) -> str:
         length, times = _loop_at(words, at, min_times)
         kept += range(at, at + length)
         at += length * times
+        # The decoder is often cut in the middle of its last repetition.
+        if times > 1 and words[at:] == words[at - length :][: len(words) - at]:
+            break
     return " ".join(text[slice(*spans[index])] for index in kept)
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from omni.packaged.recogniser import KEEP_S, LONGEST_S, Recogniser, Utterance, place_to_cut
 from omni.packaged.whisper import Whisper
+from omni.text.backchannel import is_backchannel
 from omni.timing import Timing
 from tests.chunks import Samples
 from tests.spoken import say
@@ -122,6 +123,13 @@ def test_a_tone_has_no_words(recogniser: Recogniser) -> None:
     t = np.arange(2 * RATE) / RATE
     chord = sum(0.1 * np.sin(2 * np.pi * hz * t) for hz in (262, 330, 392))
     assert transcribed(recogniser, [np.asarray(chord, np.float32)]) == ""
+
+
+def test_a_mumble_leaves_the_turn_but_a_short_order_takes_it(recogniser: Recogniser) -> None:
+    before_and_after = np.zeros(RATE // 4, np.float32)
+    mumble, order = (np.concatenate([before_and_after, say(said), before_and_after]) for said in ("Uh-huh.", "Stop."))
+    assert is_backchannel(transcribed(recogniser, [mumble]))
+    assert bare(transcribed(recogniser, [order])) == "stop"
 
 
 def test_nothing_added(recogniser: Recogniser) -> None:

@@ -32,3 +32,9 @@ def test_a_sentence_written_twice_is_told_by_its_haste() -> None:
     twice = "What is the capital of France? What is the capital of France?"
     assert clean_transcript(twice, 1.7) == "What is the capital of France?"
     assert clean_transcript(twice, 4.5) == twice
+
+
+def test_a_repetition_that_was_cut_off_goes_too() -> None:
+    heard = "What is the capital of France? What is the capital of France? What is"
+    assert clean_transcript(heard, 1.7) == "What is the capital of France?"
+    assert without_loops("So so so so it goes") == "So it goes"
