@@ -1,4 +1,4 @@
-"""Stand-ins for nano's parts: exact, instant, and strict about how they are used."""
+"""Stand-ins for nano's parts: exact, instant, and strict about how they are used. And how to talk with it."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from omni.families.nano import Nano
+from omni.families.nano_state import State
+from omni.model import Phase
 from omni.text.chat import Message
 from omni.timing import Timing
-from omni.types import Pcm, Picture, SpeechDelta, Voice, Word
+from omni.types import Delta, Pcm, Picture, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
 
 TIMING = Timing()
 WORD_S = 0.1
@@ -155,3 +157,87 @@ class FakeParts:
 def parrot(messages: Sequence[Message]) -> str:
     """An answer that tells what was asked."""
     return f"You said {messages[-1].text} I heard it well, and I remember it. That is message {len(messages)} of ours."
+
+
+# ---------------------------------------------------------------- talking with it
+
+
+@dataclass
+class Spoken:
+    """What came of an answer."""
+
+    text: str = ""
+    clauses: list[str] = field(default_factory=list)
+    pcm: list[np.ndarray] = field(default_factory=list)
+    n_last: int = 0
+    end: TurnEnd | None = None
+
+    def take(self, deltas: Sequence[Delta]) -> None:
+        for delta in deltas:
+            match delta:
+                case TextDelta(text, last):
+                    assert not self.n_last, "text after the last"
+                    self.text += text
+                    self.n_last += last
+                case SpeechDelta(pcm, words):
+                    assert self.end is None
+                    self.clauses.append("".join(word.text for word in words))
+                    self.pcm.append(pcm)
+                case TurnEnd():
+                    assert self.end is None
+                    self.end = delta
+                case Transcript():
+                    raise AssertionError("a transcript in an answer")
+
+    @property
+    def n_samples(self) -> int:
+        return sum(map(len, self.pcm))
+
+
+def say(nano: Nano, state: State, text: str) -> Transcript:
+    (row,) = nano.listen([Unit(audio=sound(text))], [state])
+    (transcript,) = row
+    assert isinstance(transcript, Transcript)
+    return transcript
+
+
+def put(nano: Nano, state: State, unit: Unit) -> None:
+    assert nano.listen([unit], [state]) == [[]]
+
+
+def step(nano: Nano, state: State, phase: Phase, spoken: Spoken) -> None:
+    spoken.take(nano.step(phase, [state])[0])
+
+
+def finish(nano: Nano, state: State, spoken: Spoken | None = None) -> Spoken:
+    spoken = spoken or Spoken()
+    for _ in range(200):
+        for phase in (Phase.THINK, Phase.SPEAK):
+            step(nano, state, phase, spoken)
+        if spoken.end is not None:
+            return spoken
+    raise AssertionError("the turn does not end")
+
+
+def answer(nano: Nano, state: State, reply: Reply | None = None) -> Spoken:
+    nano.begin(state, reply or Reply())
+    return finish(nano, state)
+
+
+def asked(parts: FakeParts) -> list[tuple[str, str]]:
+    """What the language model was asked last."""
+    return [(message.role, message.text) for message in parts.chat.begun[-1]]
+
+
+def ask(parts: FakeParts, nano: Nano, state: State, text: str = "And now?") -> list[tuple[str, str]]:
+    """Take another turn and return what the language model was asked in it."""
+    say(nano, state, text)
+    answer(nano, state)
+    return asked(parts)
+
+
+def answer_to(parts: FakeParts, question: str) -> Spoken:
+    nano = parts.nano()
+    state = nano.open("", None)
+    say(nano, state, question)
+    return answer(nano, state)
