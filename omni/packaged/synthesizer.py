@@ -51,7 +51,7 @@ _CLOSING = " \t\r\n\"'”’)]*_`"
 
 
 class Synthesizer:
-    """English text to speech. One thread's object; about 1 s to load, 90 MB."""
+    """English text to speech. One thread's object; 1 to 2 s to load, 200 MB with its lexicon."""
 
     voices: tuple[Voice, ...] = BUILT_IN
 
@@ -59,7 +59,7 @@ class Synthesizer:
         """Load the network.
 
         Args:
-            threads: of onnxruntime. Two make a clause a quarter faster, and the other core unavailable.
+            threads: of onnxruntime. Two make a clause a quarter faster on an idle machine, and slower on a busy one.
 
         Raises:
             MissingModelError: hibari-tts is not installed, or is another version.
