@@ -123,7 +123,8 @@ class SmolContext:
 
     def begin(self, messages: Sequence[Message], max_tokens: int | None) -> None:
         """Start an answer. Computes nothing yet."""
-        start = opening(messages[-1].text if messages and messages[-1].role == "user" else "")
+        instructions = messages[0].text if messages and messages[0].role == "system" else ""
+        start = opening(messages[-1].text if messages and messages[-1].role == "user" else "", instructions)
         template = self._chat.template
         self._aim(messages, [template.message(message) for message in messages], template.answer(start.text))
         limit = min(max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)

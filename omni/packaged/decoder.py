@@ -1,5 +1,7 @@
 """The packaged language model at work: built once, kept in a cache folder, run over buffers that a session owns."""
 
+import math
+import mmap
 import tempfile
 from pathlib import Path
 
@@ -30,7 +32,10 @@ class KvCache:
 
     def __init__(self, n_layers: int, n_kv_heads: int, capacity: int, head_width: int) -> None:
         self.capacity = capacity
-        self.values = np.zeros((2 * n_layers, 1, n_kv_heads, capacity, head_width), np.float32)
+        shape = (2 * n_layers, 1, n_kv_heads, capacity, head_width)
+        # numpy asks for huge pages, and one used position would claim the memory of thousands
+        pages = mmap.mmap(-1, 4 * math.prod(shape))
+        self.values = np.frombuffer(pages, np.float32).reshape(shape)
         """[keys and values of each layer, 1, head, position, width]"""
 
     def copy_from(self, other: "KvCache", n: int) -> None:

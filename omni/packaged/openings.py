@@ -2,7 +2,8 @@
 
 A small model often loses its way in the first words: asked for "my name" it talks about its own. So questions
 about the speaker are turned round ("What is my name?" begins "Your name is"), and questions about the camera
-begin with what the camera shows. Nothing here knows an answer: the words are the user's or the camera's.
+begin with what the camera shows. Nothing here knows an answer: the words are the user's,
+the camera's, or those of the session's instructions.
 """
 
 import re
@@ -71,6 +72,10 @@ _SWAP = {
 }
 
 
+_NAME_ASKED = re.compile(r"\b(?:what(?:'s| is) your name|who are you|what are you called)\b", re.I)
+_NAME_GIVEN = re.compile(r"\b[Yy]our name is (?P<name>[A-Z]\w*)|\b[Yy]ou are (?:called )?(?P<who>[A-Z]\w*)")
+
+
 @dataclass(frozen=True, slots=True)
 class Opening:
     """The first words of an answer, for the model to go on from."""
@@ -80,12 +85,14 @@ class Opening:
     """nothing need follow"""
 
 
-def opening(message: str) -> Opening:
+def opening(message: str, instructions: str = "") -> Opening:
     """The opening that a user's message calls for; empty when it is the model's to choose."""
     note = NOTE.match(message)
     question = message[note.end() :] if note else message
     if note and (from_camera := _from_camera(note["shown"], question)):
         return Opening(from_camera, complete=True)
+    if _NAME_ASKED.search(question) and (given := _NAME_GIVEN.search(instructions)):
+        return Opening(f"My name is {given['name'] or given['who']}.")
     for pattern, form in _QUESTIONS:
         if match := pattern.search(question):
             return Opening(form.format(**{name: (value or "").lower() for name, value in match.groupdict().items()}))

@@ -27,6 +27,12 @@ def test_the_users_words_are_turned_round(message: str, text: str) -> None:
     assert not opening(message).complete
 
 
+def test_a_name_comes_from_the_instructions() -> None:
+    assert opening("Hi, what's your name?", "Your name is Robbie. You are a pirate.").text == "My name is Robbie."
+    assert opening("Who are you?", "You are Ada, a tutor.").text == "My name is Ada."
+    assert opening("Who are you?", "You are a pirate.").text == ""
+
+
 def test_a_long_statement_is_not_repeated() -> None:
     assert opening("My name is " + "very " * 20 + "long.").text == ""
 
