@@ -18,10 +18,12 @@ from omni.timing import Timing
 from omni.types import Pcm, Picture
 from scripts.bench_suite.material import Material
 from scripts.bench_suite.report import Findings, Row
-from scripts.bench_suite.speakers import RATE, Speaker, utter
+from scripts.bench_suite.speakers import RATE, Speaker, noise_floor, utter
 
 REPEATS = 5
 TIMING = Timing()
+SPEECH_GOES_ON = 0.35
+"""probability from which a window after speech still counts as speech (tdm/turns.py, at its defaults)"""
 
 
 def measure(material: Material, voices: Sequence[Speaker]) -> Findings:
@@ -29,6 +31,7 @@ def measure(material: Material, voices: Sequence[Speaker]) -> Findings:
     speech = [_input_pcm(utter(voices[i % len(voices)], q.text).pcm) for i, q in enumerate(material.questions[:6])]
     rows = [
         Row("real-time factor: voice activity", _activity(np.concatenate(speech)), "×", REPEATS),
+        Row("voice activity falls after the last audible sample", 1_000 * _tail_s(speech), "ms", len(speech)),
         Row("real-time factor: recogniser, a question at once", _recogniser(speech), "×", len(speech)),
         *_language_and_speech(),
         Row("real-time factor: eyes, one picture a second", _eyes(), "×", REPEATS),
@@ -68,6 +71,22 @@ def _activity(pcm: Pcm) -> float:
             activity.probabilities([window], [state])
 
     return _median_s(run) / (len(windows) * TIMING.window_s)
+
+
+def _tail_s(speech: Sequence[Pcm]) -> float:
+    """How long voice activity goes on after the end of speech (median): what turn detection has to know."""
+    activity, rng = SileroActivity(), np.random.default_rng(0)
+    size, tails = TIMING.window_samples, []
+    for pcm in speech:
+        quiet = np.zeros(TIMING.input_rate // 2, np.float32)
+        room = np.concatenate([quiet, pcm, quiet])
+        room += noise_floor(len(room), rng)
+        state, last = activity.open(), 0
+        for number in range(len(room) // size):
+            if activity.probabilities([room[number * size : (number + 1) * size]], [state])[0] >= SPEECH_GOES_ON:
+                last = number
+        tails.append(((last + 1) * size - len(quiet) - len(pcm)) / TIMING.input_rate)
+    return statistics.median(tails)
 
 
 def _recogniser(speech: Sequence[Pcm]) -> float:
