@@ -55,6 +55,22 @@ def test_the_same_guess_again_costs_nothing(parts: FakeParts) -> None:
     assert len(parts.synthesizer.spoken) == len(first.clauses)
 
 
+def test_nothing_is_spoken_before_its_text_is_given(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    say(nano, state, "I like tea.")
+    nano.begin(state, Reply())
+    mark = nano.mark(state)
+    finish(nano, state)
+    nano.rewind(state, mark)
+    spoken = Spoken()
+    step(nano, state, Phase.SPEAK, spoken)
+    assert not spoken.clauses
+    step(nano, state, Phase.THINK, spoken)
+    step(nano, state, Phase.SPEAK, spoken)
+    assert spoken.text.startswith(spoken.clauses[0])
+
+
 def test_an_answer_goes_on_from_any_mark_whatever_happened_since() -> None:
     """At every quantum of an answer: mark, be spoken over, answer that, come back, and finish as if nothing was."""
     expected = answer_to(FakeParts(FakeChat(parrot)), "tell me")
@@ -184,7 +200,7 @@ def test_truncating_again_only_forgets_more(parts: FakeParts) -> None:
     state = nano.open("", None)
     say(nano, state, "tell me")
     answer(nano, state)
-    for heard_s in (5 * WORD_S, 9 * WORD_S, 2 * WORD_S):
+    for heard_s in (5 * WORD_S, 2 * WORD_S, 9 * WORD_S):
         nano.truncate(state, heard_s)
     assert ask(parts, nano, state)[1] == ("assistant", f"You said{CUT_OFF}")
 
