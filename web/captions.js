@@ -38,7 +38,7 @@ export class Captions {
 
   #showLine(line) {
     const { said, ahead, unheard } = partsOf(line);
-    const state = JSON.stringify([said, ahead, unheard, line.final]);
+    const state = JSON.stringify([said, ahead, unheard, line.final, line.cut]);
     const known = this.#shown.get(line.id);
     if (known?.state === state) return false;
     const row = known?.row ?? this.#list.appendChild(document.createElement("li"));
@@ -48,7 +48,8 @@ export class Captions {
       element("span", "who", line.role === "user" ? "You" : "Omni"),
       said,
       ...(ahead ? [element("span", "ahead", ahead)] : []),
-      ...(unheard ? [element("s", "", unheard), element("span", "cut-note", "interrupted")] : []),
+      ...(unheard ? [element("s", "", unheard)] : []),
+      ...(line.cut ? [element("span", "cut-note", "interrupted")] : []),
     );
     this.#shown.set(line.id, { row, state });
     return true;

@@ -56,7 +56,7 @@ export class Session {
 
   /** @returns {Readonly<CallState>} */
   get state() {
-    const mood = this.#playing
+    const mood = this.#speaking
       ? "speaking"
       : this.#hearing
         ? "hearing"
@@ -64,6 +64,13 @@ export class Session {
           ? "thinking"
           : "listening";
     return { ...this.#state, mood };
+  }
+
+  /** Also between two parts of an answer, when its sound is late. */
+  get #speaking() {
+    const [item, answer] = this.#latest();
+    const halted = !answer || answer.over || answer.complete || item === this.#held || item === this.#silenced;
+    return this.#playing || (!halted && answer.heardMs > 0);
   }
 
   // ------------------------------------------------------------ the person

@@ -7,7 +7,7 @@
  * @property {"user"|"assistant"} role
  * @property {string} text       all of its words
  * @property {boolean} final     no more words will come
- * @property {boolean} cut       the answer was stopped; what lies behind `heard` was never said aloud
+ * @property {boolean} cut       the answer was stopped; words behind `heard`, if any, were never said aloud
  * @property {number} heard      how many characters of the text have sounded
  */
 
@@ -59,8 +59,9 @@ export class Transcript {
     if (!line) return;
     const known = keptText !== null && line.text.startsWith(keptText.trimEnd());
     line.heard = known ? keptText.trimEnd().length : this.#charactersAt(line, heardMs);
+    // A complete answer of which every word was heard was not interrupted, only followed.
+    line.cut = !line.final || line.heard < line.text.trimEnd().length;
     line.final = true;
-    line.cut = line.heard < line.text.trimEnd().length;
     if (!line.text.trim()) this.drop(id);
   }
 

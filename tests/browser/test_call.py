@@ -136,7 +136,8 @@ async def test_speaking_over_the_answer_stops_it(server: str, speak: Callable[[s
         await say(page, speak("Please tell me a long story about a dog and a cat."))
         await until_heard(page, 600)
         await say(page, interruption)
-        await expect(page.locator("#captions s").first).not_to_be_empty(timeout=PATIENCE_MS)
+        # Whether words were under way that nobody heard is chance; test_page.py sees them struck out.
+        await expect(page.locator("#captions .cut-note").first).to_be_visible(timeout=PATIENCE_MS)
         spoken, heard = await recorded(page, "spoken"), await recorded(page, "heard")
         await screenshot(page, "call-interrupted")
     onset_ms, end_ms = second_speech_ms(spoken)

@@ -56,9 +56,10 @@ test("the moods follow the conversation", () => {
   session.progress({ item: "a1", heardMs: 20, playing: true });
   note();
   session.progress({ item: "a1", heardMs: 1500, playing: false });
+  note();
   live().says(done("a1", "completed", "Paris lies on the river Seine."));
   note();
-  assert.deepEqual(moods, ["listening", "hearing", "thinking", "thinking", "speaking", "listening"]);
+  assert.deepEqual(moods, ["listening", "hearing", "thinking", "thinking", "speaking", "speaking", "listening"]);
 });
 
 test("speech over the answer silences it at once and reports exactly how much was heard", () => {

@@ -35,10 +35,15 @@ test("the server's own text decides where it is a beginning of ours", () => {
   assert.equal(partsOf(other.lines[0]).unheard, "two three.");
 });
 
-test("a cut after everything was heard strikes out nothing", () => {
+test("a cut after every word was heard strikes out nothing; only an unfinished answer was interrupted", () => {
   const transcript = speaking();
   transcript.cut("a", 2000);
-  assert.equal(transcript.lines[0].cut, false);
+  assert.equal(partsOf(transcript.lines[0]).unheard, "");
+  assert.equal(transcript.lines[0].cut, true);
+  const whole = speaking();
+  whole.complete("a", "One two three.");
+  whole.cut("a", 2000);
+  assert.equal(whole.lines[0].cut, false);
 });
 
 test("a position never goes back, and none counts after the cut", () => {
