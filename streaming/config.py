@@ -46,6 +46,11 @@ class Config:
         (), "further web origins whose pages may connect, such as https://example.org", group="server"
     )
     model: str = _option("nano", f"model family: {', '.join(FAMILIES)}", group="engine")
+    whisper: str = _option(
+        "tiny.en",
+        "recogniser: tiny.en is packaged; base.en, small.en or medium.en from the hub; or a folder with one",
+        group="engine",
+    )
     llm_url: str | None = _option(
         None, "an OpenAI-compatible endpoint as the language model, such as http://127.0.0.1:11434/v1", group="engine"
     )

@@ -4,6 +4,7 @@ and a synthesizer speaks the answer clause by clause while the rest of it is sti
 
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from omni.families.nano_state import (
@@ -278,16 +279,17 @@ class Nano:
         return (*message_of("system", instructions), *spoken)
 
 
-def load_nano(chat: Chat | None = None) -> Nano:
+def load_nano(chat: Chat | None = None, whisper: Path | None = None) -> Nano:
     """Nano with the models that ship inside packages, loaded and warm.
 
     Args:
         chat: in place of the packaged language model, which is then not loaded.
+        whisper: folder of a recogniser in place of the packaged one.
 
     Raises:
         MissingModelError: a package is not installed, or is another version.
     """
-    recogniser, synthesizer, eyes = PackagedRecogniser(), PackagedSynthesizer(), PackagedEyes()
+    recogniser, synthesizer, eyes = PackagedRecogniser(folder=whisper), PackagedSynthesizer(), PackagedEyes()
     utterance = recogniser.open()
     # the first call of a network allocates; better now than in somebody's first turn
     utterance.add(synthesizer.speak("Ready.", synthesizer.voices[0]).pcm)

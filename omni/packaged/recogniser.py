@@ -1,14 +1,16 @@
 """Speech to text: Whisper tiny.en, transcribed again and again while the person speaks."""
 
 import json
+from collections.abc import Iterator
 from copy import copy
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import tokenizers
 
 from omni.audio.features import log_mel
-from omni.packaged.files import ModelFile
+from omni.packaged.files import MissingModelError, ModelFile
 from omni.packaged.whisper import Heard, Specials, Tokens, Transcription, Whisper
 from omni.packaged.whisper_weights import read_weights
 from omni.text.transcript import clean_transcript
@@ -60,13 +62,15 @@ class Recogniser:
 
     Args:
         threads: for one transcription; the engine's stages run one after the other.
+        folder: an English-only Whisper of another size, in CTranslate2's form; None: the packaged tiny.en.
 
     Raises:
-        MissingModelError: the model's package is not installed, or not the one that was tested.
+        MissingModelError: the model's package is not installed, or not the one that was tested; a file is not in the
+            folder.
     """
 
-    def __init__(self, threads: int = 2) -> None:
-        model, config, tokenizer = (file.verified() for file in FILES)
+    def __init__(self, threads: int = 2, folder: Path | None = None) -> None:
+        model, config, tokenizer = (file.verified() for file in FILES) if folder is None else _files_in(folder)
         self._tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer))
         suppressed = json.loads(config.read_text())
         specials = Specials(
@@ -103,6 +107,14 @@ class Recogniser:
     def starts_word(self, token: int) -> bool:
         """Whether a token begins with white space."""
         return str(self._tokenizer.id_to_token(token)).startswith("Ġ")
+
+
+def _files_in(folder: Path) -> Iterator[Path]:
+    for file in FILES:
+        path = folder / Path(file.path).name
+        if not path.is_file():
+            raise MissingModelError(f"{folder} holds no {path.name}, as a Whisper in CTranslate2's form would")
+        yield path
 
 
 class Utterance:

@@ -1,17 +1,23 @@
 """Which model a configuration asks for: found, loaded and warmed. Slow, so it runs in a thread."""
 
+from pathlib import Path
 from typing import Any
 
-from omni.packaged.activity import SileroActivity
+from huggingface_hub import snapshot_download
 
 from omni.families.nano import load_nano
 from omni.model import OmniModel, Phase
+from omni.packaged.activity import SileroActivity
 from omni.text.chat import Chat
 from omni.types import Reply, TurnEnd, Unit
 from streaming.config import Config
 from streaming.endpoint import EndpointChat
 
 _MAX_WARM_STEPS = 400
+
+_PACKAGED_WHISPER = "tiny.en"
+_HUB_WHISPERS = ("base.en", "small.en", "medium.en")
+_WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 
 def load(config: Config) -> tuple[OmniModel[Any], SileroActivity]:
@@ -20,7 +26,7 @@ def load(config: Config) -> tuple[OmniModel[Any], SileroActivity]:
     Raises:
         RuntimeError: something is missing or fails; the message says what to do.
     """
-    model = load_nano(_endpoint(config))
+    model = load_nano(_endpoint(config), whisper_folder(config.whisper))
     _warm(model)
     return model, SileroActivity()
 
@@ -43,3 +49,26 @@ def _endpoint(config: Config) -> Chat | None:
     if config.llm_url is None or config.llm_model is None:
         return None
     return EndpointChat(config.llm_url, config.llm_model, config.llm_api_key)
+
+
+def whisper_folder(name: str) -> Path | None:
+    """Where the named recogniser lies, fetched from the hub if it has to be; None: it is the packaged one.
+
+    Raises:
+        RuntimeError: there is none of this name, or the hub cannot be reached.
+    """
+    if name == _PACKAGED_WHISPER:
+        return None
+    if Path(name).is_dir():
+        return Path(name)
+    if name not in _HUB_WHISPERS:
+        known = ", ".join((_PACKAGED_WHISPER, *_HUB_WHISPERS))
+        raise RuntimeError(f"there is no recogniser {name}: --whisper takes {known}, or a folder that exists")
+    repository = f"Systran/faster-whisper-{name}"
+    try:
+        return Path(snapshot_download(repository, allow_patterns=list(_WHISPER_FILES)))
+    except Exception as error:  # of the network, the disk, the hub: the person can do the same about each
+        raise RuntimeError(
+            f"the recogniser {name} ({repository}) could not be fetched from the model hub: {error}; "
+            f"use the packaged {_PACKAGED_WHISPER}, or give --whisper a folder with {', '.join(_WHISPER_FILES)}"
+        ) from error
