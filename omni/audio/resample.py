@@ -77,8 +77,8 @@ class Resampler:
         kernels = polyphase(self._up, self._down, self._half)[positions % self._up]
         self._n_emitted = until
         self._pending = self._pending[until * self._down // self._up - base :]
-        # A sum along the rows, not a matrix product: BLAS adds in an order that depends on the shape.
-        return np.asarray((heard * kernels).sum(1), np.float32)
+        # Row by row, not a matrix product: BLAS adds in an order that depends on the shape.
+        return np.asarray(np.einsum("nk,nk->n", heard, kernels), np.float32)
 
 
 @lru_cache
