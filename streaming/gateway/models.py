@@ -3,8 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import snapshot_download
-
 from omni.families.nano import load_nano
 from omni.model import OmniModel, Phase
 from omni.packaged.activity import SileroActivity
@@ -64,6 +62,9 @@ def whisper_folder(name: str) -> Path | None:
     if name not in _HUB_WHISPERS:
         known = ", ".join((_PACKAGED_WHISPER, *_HUB_WHISPERS))
         raise RuntimeError(f"there is no recogniser {name}: --whisper takes {known}, or a folder that exists")
+    # half a second of imports that the packaged recogniser does not need
+    from huggingface_hub import snapshot_download  # noqa: PLC0415
+
     repository = f"Systran/faster-whisper-{name}"
     try:
         return Path(snapshot_download(repository, allow_patterns=list(_WHISPER_FILES)))

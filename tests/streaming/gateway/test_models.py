@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import huggingface_hub
 import pytest
 
 from omni.packaged.files import MissingModelError
@@ -26,7 +27,7 @@ def test_a_hub_that_cannot_be_reached_is_said_so_with_a_way_out(monkeypatch: pyt
     def unreachable(repository: str, allow_patterns: list[str]) -> str:
         raise ConnectionError(f"no route to {repository} for {allow_patterns}")
 
-    monkeypatch.setattr(models, "snapshot_download", unreachable)
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
     with pytest.raises(RuntimeError, match=r"could not be fetched.*tiny\.en.*folder"):
         models.whisper_folder("base.en")
 
