@@ -10,7 +10,7 @@ const MOODS = {
 };
 
 const POINTS = 72;
-const MOST_PIXELS = 640; // on each side: soft shapes gain nothing from more
+const MOST_PIXELS = 480; // on each side: soft shapes gain nothing from more
 const BLEND_S = 0.35; // from one mood's colours to the next
 
 const rgb = (colour, alpha = 1) => `rgb(${colour.map(Math.round).join(" ")} / ${alpha})`;

@@ -13,8 +13,11 @@ import { ACTIONS, mediaProblem, moodWords, noticeFor } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
-const FRAME_MS = 33; // thirty pictures a second are smooth enough for an orb, and leave the processor to the model
-const STILL_FRAME_MS = 120;
+// Between two drawings of the orb. The processor may be the one that also runs the model, so it draws no more
+// often than can be seen: thirty times a second for a voice, less where it only drifts.
+const FRAME_MS = { voice: 33, quiet: 50, still: 120 };
+const QUIET = 0.03;
+const SCREEN_MS = 16; // until the screen is drawn next, at most
 
 const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const settings = loadSettings();
@@ -224,14 +227,14 @@ async function switchSource(source, open) {
 let drawnAt = 0;
 
 function animate(now) {
-  requestAnimationFrame(animate);
-  const passed = now - drawnAt;
-  if (passed < (still ? STILL_FRAME_MS : FRAME_MS) - 4) return;
+  const seconds = Math.min(0.25, (now - drawnAt) / 1000);
   drawnAt = now;
-  const seconds = Math.min(0.25, passed / 1000);
   const { phase, mood } = session.state;
-  const user = muted ? levels.user.after(seconds) * 0 : levels.user.after(seconds);
+  const user = levels.user.after(seconds);
   const omni = levels.omni.after(seconds);
+  const frameMs = still ? FRAME_MS.still : Math.max(user, omni) > QUIET ? FRAME_MS.voice : FRAME_MS.quiet;
+  // Only asking for a frame makes the browser compose one, so it is asked late.
+  setTimeout(() => requestAnimationFrame(animate), frameMs - SCREEN_MS);
   orb.draw(phase === "live" ? mood : phase === "idle" ? "idle" : "connecting", user, omni, seconds);
   if (phase === "idle") return;
   showMeter($("meter-user"), user, now / 1000);
