@@ -50,22 +50,24 @@ async def measure(seconds: float, steps: Sequence[int] = STEPS) -> Findings:
     """More and more sessions, until an event takes longer than the aim; with voice activity, and without."""
     rows, loads = [], []
     for vad in (True, False):
+        series: list[Load] = []
         with running("scripts.bench_suite.scripted_server", ["--max-sessions", "1000"]) as server:
-            best = None
             for n_sessions in steps:
-                load = await _loaded(server, n_sessions, seconds, vad)
-                loads.append(load)
-                if load.event_p99_ms > P99_AIM_MS:
+                series.append(await _loaded(server, n_sessions, seconds, vad))
+                if series[-1].event_p99_ms > P99_AIM_MS:
                     break
-                best = load
-        rows += _rows(best, "voice activity on" if vad else "push to talk") if best else []
+        rows += _rows(series, "voice activity on" if vad else "push to talk")
+        loads += series
     return Findings(rows, {"gateway": [asdict(load) for load in loads]})
 
 
-def _rows(best: Load, name: str) -> list[Row]:
+def _rows(series: Sequence[Load], name: str) -> list[Row]:
+    """At the highest load within the aim; if there is none, at the lowest there was, with its miss."""
+    within = [load for load in series if load.event_p99_ms <= P99_AIM_MS]
+    best = within[-1] if within else series[0]
     n = best.n_sessions
     return [
-        Row(f"gateway ({name}): sessions with p99 within the aim", n, "", n, SESSIONS_AIM, "higher"),
+        Row(f"gateway ({name}): sessions with p99 within the aim", n if within else 0, "", n, SESSIONS_AIM, "higher"),
         Row(f"gateway ({name}): added latency at that load, p99", best.event_p99_ms, "ms", n, P99_AIM_MS),
         Row(f"gateway ({name}): response.create to first audio, p99", best.turn_p99_ms, "ms", n),
         Row(f"gateway ({name}): sessions per core", best.sessions_per_core, "", n, SESSIONS_AIM, "higher"),
