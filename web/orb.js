@@ -11,7 +11,7 @@ const MOODS = {
 
 const POINTS = 72;
 const MOST_PIXELS = 480; // on each side: soft shapes gain nothing from more
-const BLEND_S = 0.35; // from one mood's colours to the next
+const BLEND_S = 0.16; // from one mood’s colours to the next: quick, because what lies between them is grey
 
 const rgb = (colour, alpha = 1) => `rgb(${colour.map(Math.round).join(" ")} / ${alpha})`;
 const mix = (from, to, share) => from.map((value, i) => value + (to[i] - value) * share);
