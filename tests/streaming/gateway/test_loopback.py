@@ -7,20 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from omni.types import Pcm
 from streaming.gateway.loopback import PlayResult, RecordingError, play, read_recording, write_sound
 from streaming.tdm.dialogue import text_of
 from tests.fakes import TIMING, ScriptedModel, read, say, silence
-
-
-class Loudness:
-    """Voice activity by level."""
-
-    def open(self) -> None:
-        """It remembers nothing."""
-
-    def probabilities(self, windows: list[Pcm], states: list[None]) -> list[float]:
-        return [float(np.abs(window).mean() > 0.05) for window in windows]
+from tests.streaming.gateway.place import Loudness
 
 
 def spoken(result: PlayResult) -> list[str]:

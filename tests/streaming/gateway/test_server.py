@@ -5,70 +5,23 @@ import base64
 import contextlib
 import gc
 import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import numpy as np
-import orjson
 import psutil
 import pytest
-from aiohttp import WSMsgType
 from openai import AsyncOpenAI
 
-from omni.timing import Timing
-from omni.types import Pcm
+from omni.types import Delta, Transcript, Unit
 from streaming.config import Config
 from streaming.gateway import websocket
 from streaming.gateway.server import Gateway, StartError, listening
-from streaming.tdm.clock import Clock, ManualClock, SystemClock
-from tests.fakes import ScriptedModel, read, say, silence
-
-RATE = Timing().wire_rate
-
-
-class Loudness:
-    """Voice activity by level, for many streams at once."""
-
-    def open(self) -> None:
-        """It remembers nothing."""
-
-    def probabilities(self, windows: list[Pcm], states: list[None]) -> list[float]:
-        assert len(windows) == len(states)
-        return [float(np.abs(window).mean() > 0.05) for window in windows]
-
-
-class Place:
-    """A running server and what a test wants to know about it."""
-
-    def __init__(self, gateway: Gateway, address: str, model: ScriptedModel) -> None:
-        self.gateway = gateway
-        self.address = address
-        self.model = model
-        self.realtime = f"{address}/v1/realtime"
-
-    async def empty(self) -> None:
-        """Return once no call is left."""
-        async with asyncio.timeout(20):
-            while self.gateway.n_calls or self.model.states:  # noqa: ASYNC110  the engine's thread has no event
-                await asyncio.sleep(0.01)
-
-
-@asynccontextmanager
-async def serving(
-    config: Config | None = None,
-    model: ScriptedModel | None = None,
-    clock: Clock | None = None,
-    patience_s: float = 10.0,
-    page: Path | None = None,
-) -> AsyncIterator[Place]:
-    gateway = Gateway(config or Config(), page, clock or SystemClock(), patience_s)
-    model = model or ScriptedModel()
-    async with listening(gateway, "127.0.0.1", 0) as address:
-        gateway.start(model, Loudness())
-        yield Place(gateway, address, model)
+from streaming.tdm.clock import ManualClock, SystemClock
+from tests.fakes import ScriptedModel, ScriptedState, read, say, silence
+from tests.streaming.gateway.place import RATE, Peer, Place, call, encoded, serving
 
 
 @pytest.fixture
@@ -81,51 +34,6 @@ async def place() -> AsyncIterator[Place]:
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as http:
         yield http
-
-
-class Peer:
-    """A client that speaks JSON and keeps what it hears."""
-
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        self.socket = socket
-        self.events: list[dict[str, Any]] = []
-
-    async def send(self, type_: str, **fields: Any) -> None:
-        await self.socket.send_str(orjson.dumps({"type": type_, **fields}).decode())
-
-    async def until(self, type_: str) -> dict[str, Any]:
-        async with asyncio.timeout(20):
-            while True:
-                message = await self.socket.receive()
-                assert message.type is WSMsgType.TEXT, f"{message} before {type_}"
-                self.events.append(orjson.loads(message.data))
-                if self.events[-1]["type"] == type_:
-                    return self.events[-1]
-
-    async def closed(self) -> tuple[int, str]:
-        """Read to the end: the close code and its reason."""
-        async with asyncio.timeout(20):
-            while (message := await self.socket.receive()).type is WSMsgType.TEXT:
-                self.events.append(orjson.loads(message.data))
-        assert message.type is WSMsgType.CLOSE, message
-        return message.data, message.extra or ""
-
-    async def ask(self, text: str) -> str:
-        content = [{"type": "input_text", "text": text}]
-        await self.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
-        await self.send("response.create", response={"output_modalities": ["text"]})
-        done = await self.until("response.done")
-        return str(done["response"]["output"][0]["content"][0]["text"]).strip()
-
-
-@asynccontextmanager
-async def call(http: aiohttp.ClientSession, place: Place, **how: Any) -> AsyncIterator[Peer]:
-    async with http.ws_connect(place.realtime, max_msg_size=0, **how) as connection:
-        yield Peer(connection)
-
-
-def encoded(pcm: Pcm) -> str:
-    return base64.b64encode((pcm * 32_767).astype("<i2").tobytes()).decode()
 
 
 # ---------------------------------------------------------------- conversations
@@ -150,8 +58,15 @@ async def test_the_official_client_asks_in_text(place: Place) -> None:
     await place.empty()
 
 
+class Listening(ScriptedModel):
+    """Understands any sound: what it is spelled with in these tests does not outlive the resampling on the way in."""
+
+    def listen(self, units: Sequence[Unit], states: Sequence[ScriptedState]) -> list[list[Delta]]:
+        return [[Transcript("what time is it", 0.9)] if unit.audio is not None else [] for unit in units]
+
+
 async def test_a_spoken_question_is_answered_in_sound(http: aiohttp.ClientSession) -> None:
-    model = ScriptedModel(answer=lambda state, text: "It is noon .")
+    model = Listening(answer=lambda state, text: "It is noon .")
     async with serving(model=model) as place, call(http, place) as peer:
         await peer.until("session.created")
         sound = np.concatenate((say("what time is it", RATE), silence(2.0, RATE)))
@@ -161,11 +76,13 @@ async def test_a_spoken_question_is_answered_in_sound(http: aiohttp.ClientSessio
             await asyncio.sleep(0.002)
         done = await peer.until("response.done")
     types = [event["type"] for event in peer.events]
+    heard = [event["transcript"] for event in peer.events if event["type"].endswith("transcription.completed")]
+    assert heard == ["what time is it"]
     assert types.index("input_audio_buffer.speech_started") < types.index("input_audio_buffer.committed")
     assert done["response"]["output"][0]["content"][0]["transcript"].strip() == "It is noon ."
     pcm = [base64.b64decode(event["delta"]) for event in peer.events if event["type"] == "response.output_audio.delta"]
-    heard = np.frombuffer(b"".join(pcm), "<i2") / np.float32(32_768)
-    assert read(heard.round(3).astype(np.float32)) == "It is noon ."
+    played = np.frombuffer(b"".join(pcm), "<i2") / np.float32(32_768)
+    assert read(played.round(3).astype(np.float32)) == "It is noon ."
 
 
 async def test_a_fault_of_one_session_is_not_the_others(place: Place, http: aiohttp.ClientSession) -> None:
