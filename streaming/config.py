@@ -48,7 +48,8 @@ class Config:
     model: str = _option("nano", f"model family: {', '.join(FAMILIES)}", group="engine")
     whisper: str = _option(
         "tiny.en",
-        "recogniser: tiny.en is packaged; base.en, small.en or medium.en from the hub; or a folder with one",
+        "recogniser: tiny.en is packaged; base.en, small.en, medium.en, and tiny, base, small, medium, which know "
+        "more languages than English, come from the hub; or a folder with one",
         group="engine",
     )
     llm_url: str | None = _option(

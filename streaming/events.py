@@ -1,4 +1,4 @@
-"""What a session says (Event), what a client may ask of it (Command), and the values both are made of.
+"""What a session says (Event), and the values of a conversation. What it may be asked is in commands.py.
 
 The only vocabulary between session and gateway (law 4). Times are seconds of media time since the session
 opened; sound is float32 at the rates of omni.timing. The wire's names for these live in gateway/wire.
@@ -104,108 +104,6 @@ class ReplyOptions:
     speaks: bool | None = None
     max_tokens: int | None = None
     metadata: dict[str, str] | None = None
-
-
-# ---------------------------------------------------------------- commands: client → session
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """session.update, already merged and checked by the wire."""
-
-    settings: Settings
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AppendAudio:
-    """Microphone: [S] at Timing.input_rate."""
-
-    pcm: Pcm
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class AppendImage:
-    """Camera: one picture. Only the newest of a unit is looked at."""
-
-    image: Picture
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """The user's turn ends here (push to talk)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Clear:
-    """Forget the sound that was not committed."""
-
-
-@dataclass(frozen=True, slots=True)
-class CreateItem:
-    """Put an item into the conversation: at the end (after=None), first (after="root"), or after an id."""
-
-    item: Item
-    after: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RetrieveItem:
-    """Show an item."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteItem:
-    """Forget an item."""
-
-    item_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class TruncateItem:
-    """An answer was heard only so far (conversation.item.truncate). Clamped, never an error for its length."""
-
-    item_id: str
-    heard_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """The player's position in an answer (playback.ack), sent now and then while it plays."""
-
-    item_id: str
-    heard_s: float
-
-
-@dataclass(frozen=True, slots=True)
-class Respond:
-    """response.create"""
-
-    options: ReplyOptions = field(default_factory=ReplyOptions)
-
-
-@dataclass(frozen=True, slots=True)
-class Cancel:
-    """response.cancel; None: whichever response is active."""
-
-    response_id: str | None = None
-
-
-Command = (
-    Update
-    | AppendAudio
-    | AppendImage
-    | Commit
-    | Clear
-    | CreateItem
-    | RetrieveItem
-    | DeleteItem
-    | TruncateItem
-    | Heard
-    | Respond
-    | Cancel
-)
 
 
 # ---------------------------------------------------------------- events: session → client

@@ -7,19 +7,25 @@ side is tdm/listener.py, the assistant's tdm/speaker.py, what they share tdm/con
 from dataclasses import replace
 from typing import Literal
 
-from streaming.events import (
+from streaming.commands import (
     AppendAudio,
     AppendImage,
-    AudioPart,
     Cancel,
     Clear,
-    Closed,
     Command,
     Commit,
     CreateItem,
     DeleteItem,
-    Fault,
     Heard,
+    Respond,
+    RetrieveItem,
+    TruncateItem,
+    Update,
+)
+from streaming.events import (
+    AudioPart,
+    Closed,
+    Fault,
     Item,
     ItemAdded,
     ItemDeleted,
@@ -28,11 +34,7 @@ from streaming.events import (
     Opened,
     RefusedError,
     ReplyOptions,
-    Respond,
-    RetrieveItem,
     Settings,
-    TruncateItem,
-    Update,
     Updated,
 )
 from streaming.tdm.clock import Clock

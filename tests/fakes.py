@@ -16,7 +16,8 @@ from omni.model import Capabilities, Mark, Phase
 from omni.speech.words import heard_text
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, Role, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
-from streaming.events import AppendAudio, Command, Event, ResponseSpeech, Settings
+from streaming.commands import AppendAudio, Command
+from streaming.events import Event, ResponseSpeech, Settings
 from streaming.session import Session
 from streaming.tdm.clock import ManualClock, settle
 from streaming.tdm.jobs import Result

@@ -6,22 +6,26 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streaming.events import (
+from streaming.commands import (
     AppendAudio,
-    AudioPart,
     Cancel,
     Clear,
     Commit,
     CreateItem,
     DeleteItem,
-    Fault,
     Heard,
+    Respond,
+    TruncateItem,
+    Update,
+)
+from streaming.events import (
+    AudioPart,
+    Fault,
     IdleTimedOut,
     Item,
     ItemTruncated,
     Measured,
     OverlapEnded,
-    Respond,
     ResponseEnded,
     ResponseSpeech,
     ResponseStarted,
@@ -29,9 +33,7 @@ from streaming.events import (
     Settings,
     SpeechStarted,
     TextPart,
-    TruncateItem,
     TurnDetection,
-    Update,
     UserTranscript,
 )
 from tests.fakes import WORD_S, Client, ScriptedModel, Stage, noise, read, say, silence

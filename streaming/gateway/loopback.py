@@ -17,15 +17,11 @@ from omni.audio.resample import Resampler
 from omni.model import OmniModel, Phase
 from omni.timing import Timing
 from omni.types import Pcm, Picture
+from streaming.commands import AppendAudio, AppendImage, Command, CreateItem, Respond
 from streaming.events import (
-    AppendAudio,
-    AppendImage,
-    Command,
-    CreateItem,
     Event,
     Fault,
     Item,
-    Respond,
     ResponseEnded,
     ResponseSpeech,
     ResponseStarted,

@@ -14,7 +14,7 @@ from streaming.endpoint import EndpointChat
 _MAX_WARM_STEPS = 400
 
 _PACKAGED_WHISPER = "tiny.en"
-_HUB_WHISPERS = ("base.en", "small.en", "medium.en")
+_HUB_WHISPERS = ("base.en", "small.en", "medium.en", "tiny", "base", "small", "medium")
 _WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 
@@ -70,6 +70,6 @@ def whisper_folder(name: str) -> Path | None:
         return Path(snapshot_download(repository, allow_patterns=list(_WHISPER_FILES)))
     except Exception as error:  # of the network, the disk, the hub: the person can do the same about each
         raise RuntimeError(
-            f"the recogniser {name} ({repository}) could not be fetched from the model hub: {error}; "
-            f"use the packaged {_PACKAGED_WHISPER}, or give --whisper a folder with {', '.join(_WHISPER_FILES)}"
+            f"the recogniser {name} ({repository} on the model hub) cannot be reached: {error}; give --whisper a folder "
+            f"with {', '.join(_WHISPER_FILES)}, or leave it out to use the packaged {_PACKAGED_WHISPER}"
         ) from error

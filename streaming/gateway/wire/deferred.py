@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from omni.types import Picture
 from omni.vision.image import decode_image
-from streaming.events import Command
+from streaming.commands import Command
 from streaming.gateway.wire.fields import WireError, decode_base64
 
 _DATA_URLS = ("data:image/jpeg;base64,", "data:image/jpg;base64,", "data:image/png;base64,")

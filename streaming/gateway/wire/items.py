@@ -8,7 +8,8 @@ import orjson
 
 from omni.timing import Timing
 from omni.types import Role
-from streaming.events import AudioPart, CreateItem, ImagePart, Item, Part, TextPart
+from streaming.commands import CreateItem
+from streaming.events import AudioPart, ImagePart, Item, Part, TextPart
 from streaming.gateway.wire.audio import AudioFormat, AudioReader
 from streaming.gateway.wire.deferred import Undecoded, picture_of_url
 from streaming.gateway.wire.fields import MAX_TEXT_BYTES, Fields, WireError, decode_base64

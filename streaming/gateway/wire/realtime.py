@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from streaming.events import (
+from streaming.commands import (
     AppendAudio,
     AppendImage,
     Cancel,
@@ -19,20 +19,22 @@ from streaming.events import (
     Command,
     Commit,
     DeleteItem,
+    Heard,
+    Respond,
+    RetrieveItem,
+    TruncateItem,
+    Update,
+)
+from streaming.events import (
     Event,
     Fault,
-    Heard,
     ItemDeleted,
     Opened,
     OverlapEnded,
-    Respond,
     ResponseEnded,
     ResponseSpeech,
     ResponseStarted,
     ResponseText,
-    RetrieveItem,
-    TruncateItem,
-    Update,
     Updated,
     UserTranscript,
 )

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 from typing import Any
 
-from streaming.events import Item, ReplyOptions, Respond, ResponseEnded, ResponseSpeech, ResponseStarted, ResponseText
+from streaming.commands import Respond
+from streaming.events import Item, ReplyOptions, ResponseEnded, ResponseSpeech, ResponseStarted, ResponseText
 from streaming.gateway.wire import names
 from streaming.gateway.wire.audio import AudioWriter
 from streaming.gateway.wire.fields import Fields, WireError

@@ -9,7 +9,8 @@ import orjson
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streaming.events import AppendAudio, Command, Updated
+from streaming.commands import AppendAudio, Command
+from streaming.events import Updated
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec

@@ -3,7 +3,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streaming.events import AudioPart, CreateItem, ImagePart, Item, TextPart
+from streaming.commands import CreateItem
+from streaming.events import AudioPart, ImagePart, Item, TextPart
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import MAX_TEXT_BYTES, Fields, WireError
 from streaming.gateway.wire.items import ItemReader, item_object

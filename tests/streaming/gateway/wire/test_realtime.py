@@ -9,7 +9,8 @@ import orjson
 import pytest
 from PIL import Image
 
-from streaming.events import AppendAudio, Closed, Commit, Fault, ItemAdded, Update, Updated, UserTranscript
+from streaming.commands import AppendAudio, Commit, Update
+from streaming.events import Closed, Fault, ItemAdded, Updated, UserTranscript
 from streaming.gateway.wire import names
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import MAX_TEXT_BYTES, WireError
