@@ -41,7 +41,7 @@ class SmolChat:
         """Load the model; the first time on a machine, build its graph (seconds).
 
         Args:
-            folder: where the built graph is kept. None: .cache/omni-live in the user's home.
+            folder: where what is built is kept; None: see built().
             n_threads: cores of one call.
 
         Raises:
@@ -50,12 +50,11 @@ class SmolChat:
         model = gguf.read(SMOLLM2.verified())
         tokens, merges = model.strings("tokenizer.ggml.tokens"), model.strings("tokenizer.ggml.merges")
         self.tokenizer = BpeTokenizer(tokens, merges, model.integers("tokenizer.ggml.token_type"))
-        self.decoder = Decoder(model, folder or Path.home() / ".cache" / "omni-live", N_POSITIONS, n_threads)
+        self.decoder = Decoder(model, N_POSITIONS, n_threads, folder)
         self.template = Template(self.tokenizer)
         self.speakable = Speakable(self.tokenizer)
         self.static = [token for message in STATIC for token in self.template.message(message)]
-        self.static_cache = self.decoder.cache()
-        self.decoder.bind(self.static_cache).run(self.static, 0)
+        self.static_cache = self.decoder.prefix(self.static)
 
     def open(self) -> "SmolContext":
         """A fresh context. The static prompt is copied into it, not computed."""

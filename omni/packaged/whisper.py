@@ -6,15 +6,19 @@ sound cost 3.5 s of encoding. The transcript of an earlier pass is a draft that 
 """
 
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-import onnx
 import onnxruntime
 
 from omni.audio.features import N_MELS, POWER_FLOOR, RANGE, Mel
-from omni.packaged.whisper_graph import decoder_graph, encoder_graph
-from omni.packaged.whisper_weights import HEAD_WIDTH, Weights, count_layers
+from omni.packaged.built import built
+from omni.packaged.files import checksum
+from omni.packaged.whisper_weights import read_weights
 
 Heard = npt.NDArray[np.float32]
 """[2 L, H, S, 64]: what the decoder's layers attend to; one position is 20 ms"""
@@ -32,13 +36,24 @@ MARGIN_POSITIONS = 25
 LOUDEST = 1.5
 """decades that every utterance's loudest value is moved to, so that its silence is the one encoded at start"""
 
+_VERSION = 1
+"""whoever changes what whisper_graph builds, or the silence, changes this"""
+_ENGLISH_TOKENS = 51_864
+"""size of the vocabulary of every model that knows only English; the others have at least one more"""
+
 
 @dataclass(frozen=True, slots=True)
 class Specials:
     """Ids of tokens that are not text."""
 
-    start: Tokens
-    """what every transcript starts from"""
+    start: int
+    """the first of every transcript"""
+    languages: Tokens
+    """one of them is next, where the model knows more than English"""
+    transcribe: int
+    """stands behind it: write down, do not translate"""
+    no_timestamps: int
+    """the last before the text"""
     end: int
     no_speech: int
     suppressed: Tokens
@@ -59,24 +74,40 @@ class Transcription:
 
 
 class Whisper:
-    """Encoder and decoder. Holds no stream's state; safe to share, one call at a time.
+    """Encoder and decoder. Holds no stream's state; safe to share, one call at a time."""
 
-    Args:
-        weights: as whisper_weights.read_weights gives them.
-        specials: of its tokenizer.
-        threads: of onnxruntime.
-    """
+    def __init__(self, model: Path, specials: Specials, threads: int, folder: Path | None = None) -> None:
+        """Load the built graphs, or build them first (seconds).
 
-    def __init__(self, weights: Weights, specials: Specials, threads: int) -> None:
+        Args:
+            model: CTranslate2's model.bin.
+            specials: of its tokenizer.
+            threads: of onnxruntime.
+            folder: where what is built is kept; None: see built().
+
+        Raises:
+            ValueError: the file is of another kind; see read_weights.
+        """
         self._specials = specials
-        self._encoder = _session(encoder_graph(weights), threads)
-        self._decoder = _session(decoder_graph(weights), threads)
-        width = weights["decoder/layer_norm/gamma"].shape[0]
-        self._n_heads = width // HEAD_WIDTH
-        self._n_layers = count_layers(weights, "decoder")
-        silence = np.full((N_MELS, 2 * MAX_POSITIONS), np.log10(POWER_FLOOR), np.float32)
-        nothing = np.zeros((2 * count_layers(weights, "encoder"), self._n_heads, 0, HEAD_WIDTH), np.float32)
-        self._tail, self._silence = self._encode(silence, nothing)
+        sources = checksum(model), _VERSION
+        paths = [
+            built(f"whisper-{part}.onnx", sources, partial(_graph, model, part), folder)
+            for part in ("encoder", "decoder")
+        ]
+        self._encoder, self._decoder = (_session(path, threads) for path in paths)
+        own_shape, past_shape = _shape(self._encoder, "tail"), _shape(self._decoder, "past")
+        self._nothing_heard = np.zeros((*own_shape[:2], 0, own_shape[3]), np.float32)
+        self._nothing_written = np.zeros((*past_shape[:2], 0, past_shape[3]), np.float32)
+        self._knows_languages = self._decoder.get_outputs()[0].shape[1] > _ENGLISH_TOKENS
+        silence = np.load(built("whisper-silence.npy", sources, self._silent, folder), mmap_mode="r")
+        self._tail, self._silence = np.split(np.asarray(silence), [own_shape[0]])
+
+    def _silent(self) -> bytes:
+        """What 30 s of silence are to the encoder and, behind that, to the decoder."""
+        decades = np.full((N_MELS, 2 * MAX_POSITIONS), np.log10(POWER_FLOOR), np.float32)
+        file = BytesIO()
+        np.save(file, np.concatenate(self._encode(decades, self._nothing_heard)))
+        return file.getvalue()
 
     def encode(self, decades: Mel) -> Heard:
         """Hear an utterance and the silence after it.
@@ -100,7 +131,16 @@ class Whisper:
         own, heard = self._encoder.run(None, {"mel": scaled[None], "tail": tail})
         return own, heard
 
-    def decode(self, heard: Heard, trusted: Tokens, draft: Tokens, max_tokens: int) -> Transcription:
+    def language(self, heard: Heard) -> int | None:
+        """Token of the language that is spoken; None from a model that knows only English."""
+        if not self._knows_languages:
+            return None
+        logits, _ = self._run([self._specials.start], 0, self._nothing_written, heard)
+        return max(self._specials.languages, key=lambda token: float(logits[0, token]))
+
+    def decode(
+        self, heard: Heard, trusted: Tokens, draft: Tokens, max_tokens: int, language: int | None = None
+    ) -> Transcription:
         """Write down what was heard, greedily.
 
         Args:
@@ -108,13 +148,14 @@ class Whisper:
             trusted: the transcript starts with these tokens.
             draft: a guess at what follows them. It changes the time that decoding takes, not the result.
             max_tokens: the transcript ends there at the latest, trusted tokens included.
+            language: as language gives it.
         """
-        start = self._specials.start
-        past: Heard = np.zeros((2 * self._n_layers, self._n_heads, 0, HEAD_WIDTH), np.float32)
+        spoken = () if language is None else (language, self._specials.transcribe)
+        start = (self._specials.start, *spoken, self._specials.no_timestamps)
         fed = [*start, *trusted, *draft]
         n_known = len(start) - 1 + len(trusted)
         # The probability of silence is read right behind the very first token, as in training.
-        logits, past = self._run(fed, n_known if trusted else 0, past, heard)
+        logits, past = self._run(fed, n_known if trusted else 0, self._nothing_written, heard)
         no_speech = 0.0
         if not trusted:
             no_speech = float(np.exp(_log_softmax(logits[0])[self._specials.no_speech]))
@@ -159,14 +200,29 @@ class Whisper:
         return token, float(_log_softmax(allowed)[token])
 
 
-def _session(graph: onnx.ModelProto, threads: int) -> onnxruntime.InferenceSession:
+def _graph(model: Path, part: Literal["encoder", "decoder"]) -> bytes:
+    # only the first start on a machine needs onnx, which takes long to import
+    from omni.packaged import whisper_graph  # noqa: PLC0415
+
+    weights = read_weights(model)
+    graph = whisper_graph.encoder_graph if part == "encoder" else whisper_graph.decoder_graph
+    serialized: bytes = graph(weights).SerializeToString()
+    return serialized
+
+
+def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     # Threads may spin within a call, where they are needed at once, but hold no core between calls.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1")
     options.add_session_config_entry("session.force_spinning_stop", "1")
-    return onnxruntime.InferenceSession(graph.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _shape(session: onnxruntime.InferenceSession, name: str) -> list[int]:
+    shape: list[int] = next(value.shape for value in session.get_inputs() if value.name == name)
+    return shape
 
 
 def _log_softmax(logits: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

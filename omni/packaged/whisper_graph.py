@@ -10,6 +10,9 @@ from omni.packaged.whisper_weights import HEAD_WIDTH, Weights, count_layers
 _RUNTIME = "com.microsoft"
 """onnxruntime's own operators; of them only the product with 8-bit weights is used"""
 
+Shapes = dict[str, list[int | None]]
+"""of inputs or outputs by name; None where a size differs from call to call"""
+
 
 def encoder_graph(weights: Weights) -> onnx.ModelProto:
     """The encoder, and the decoder's keys and values of what it heard.
@@ -33,8 +36,9 @@ def encoder_graph(weights: Weights) -> onnx.ModelProto:
         heard += graph.heads(graph.linear(x, f"decoder/layer_{layer}/attention/linear_1"), 2)
     graph.stack(own, "own")
     graph.stack(heard, "heard")
-    caches = {name: [None, None, None, HEAD_WIDTH] for name in ("tail", "own", "heard")}
-    return graph.build({"mel": [1, None, None], "tail": caches["tail"]}, {}, ["own", "heard"])
+    own_cache, heard_cache = graph.cache("encoder"), graph.cache("decoder")
+    inputs: Shapes = {"mel": [1, None, None], "tail": own_cache}
+    return graph.build(inputs, {}, {"own": own_cache, "heard": heard_cache})
 
 
 def decoder_graph(weights: Weights) -> onnx.ModelProto:
@@ -58,9 +62,10 @@ def decoder_graph(weights: Weights) -> onnx.ModelProto:
         x = graph.feed_forward(x, f"{name}/ffn")
     graph.logits(graph.norm(x, "decoder/layer_norm"))
     graph.stack(own, "own")
-    cache = [None, None, None, HEAD_WIDTH]
-    floats: dict[str, list[int | None]] = {"mask": [None, None], "past": cache, "heard": cache}
-    return graph.build(floats, {"tokens": [None], "judged": [1]}, ["logits", "own"])
+    cache = graph.cache("decoder")
+    floats: Shapes = {"mask": [None, None], "past": cache, "heard": cache}
+    logits = [None, weights["decoder/embeddings/weight"].shape[0]]
+    return graph.build(floats, {"tokens": [None], "judged": [1]}, {"logits": logits, "own": cache})
 
 
 class _Graph:
@@ -75,13 +80,16 @@ class _Graph:
         """Layers of the encoder or the decoder."""
         return count_layers(self._weights, part)
 
-    def build(
-        self, floats: dict[str, list[int | None]], integers: dict[str, list[int | None]], outputs: list[str]
-    ) -> onnx.ModelProto:
+    def cache(self, part: str) -> list[int | None]:
+        """Shape of the keys and values of any number of positions in the encoder or the decoder."""
+        n_heads = self._weights[f"{part}/layer_norm/gamma"].shape[0] // HEAD_WIDTH
+        return [2 * self.n_layers(part), n_heads, None, HEAD_WIDTH]
+
+    def build(self, floats: Shapes, integers: Shapes, outputs: Shapes) -> onnx.ModelProto:
         """The finished graph; every output is float."""
         inputs = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in floats.items()]
         inputs += [helper.make_tensor_value_info(name, TensorProto.INT64, shape) for name, shape in integers.items()]
-        results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in outputs.items()]
         graph = helper.make_graph(self._nodes, "whisper", inputs, results, self._tensors)
         opsets = [helper.make_opsetid("", 20), helper.make_opsetid(_RUNTIME, 1)]
         return helper.make_model(graph, opset_imports=opsets, ir_version=9)

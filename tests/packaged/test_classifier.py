@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
-from omni.packaged.classifier import build_graph
+from omni.packaged.classifier_graph import build_graph
 
 STAGES = (
     (1, 3, 1, 1, 16),

@@ -35,7 +35,7 @@ def ids(model: gguf.Gguf) -> list[int]:
 
 @pytest.fixture(scope="module")
 def decoder(model: gguf.Gguf) -> Decoder:
-    return Decoder(model, Path.home() / ".cache" / "omni-live", 1024)
+    return Decoder(model, 1024)
 
 
 def reference(path: Path, ids: list[int]) -> torch.Tensor:
