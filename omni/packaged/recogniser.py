@@ -29,8 +29,8 @@ FILES = tuple(
 
 MIN_S = 0.1
 """shorter than any word"""
-QUIET_RMS = 1e-3
-"""-60 dBFS over the loudest 50 ms: nobody spoke into this microphone"""
+QUIET_RMS = 3e-4
+"""-70 dBFS over the loudest 50 ms: nobody spoke into this microphone"""
 TOKENS_PER_S = 7
 """more than the fastest speaker; the cap that ends a runaway"""
 FOREIGN_TOKENS_PER_S = 12

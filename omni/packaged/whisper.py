@@ -205,6 +205,8 @@ def _graph(model: Path, part: Literal["encoder", "decoder"]) -> bytes:
     from omni.packaged import whisper_graph  # noqa: PLC0415
 
     weights = read_weights(model)
+    if (n_mels := weights["encoder/conv1/weight"].shape[1]) != N_MELS:
+        raise ValueError(f"{model} hears {n_mels} mel bands, as large-v3 does; sizes up to medium hear {N_MELS}")
     graph = whisper_graph.encoder_graph if part == "encoder" else whisper_graph.decoder_graph
     serialized: bytes = graph(weights).SerializeToString()
     return serialized

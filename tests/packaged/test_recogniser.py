@@ -1,9 +1,11 @@
+from typing import cast
+
 import jiwer
 import numpy as np
 import pytest
 
 from omni.packaged.recogniser import KEEP_S, LONGEST_S, Recogniser, Utterance, place_to_cut
-from omni.packaged.whisper import Whisper
+from omni.packaged.whisper import Heard, Tokens, Transcription, Whisper
 from omni.text.backchannel import is_backchannel
 from omni.timing import Timing
 from tests.chunks import Samples
@@ -49,6 +51,13 @@ def test_words_are_right(recogniser: Recogniser, said: str) -> None:
     assert errors(said, utterance.transcribe()) == 0
     assert not utterance.is_empty
     assert utterance.duration_s == pytest.approx(len(say(said)) / RATE)
+
+
+@pytest.mark.parametrize("peak", [0.05, 0.01, 0.003])
+def test_quiet_speech_is_heard_as_well(recogniser: Recogniser, peak: float) -> None:
+    pcm = say(QUESTION) * peak / np.abs(say(QUESTION)).max()
+    sent = np.round(pcm * 32_767) / 32_768
+    assert errors(QUESTION, transcribed(recogniser, [sent.astype(np.float32)])) == 0
 
 
 def test_cutting_is_invisible(recogniser: Recogniser) -> None:
@@ -110,7 +119,7 @@ def test_what_was_added_may_be_reused(recogniser: Recogniser) -> None:
     assert "France" in utterance.transcribe()
 
 
-@pytest.mark.parametrize("level", [0.0, 1e-4, 0.01, 0.1])
+@pytest.mark.parametrize("level", [0.0, 1e-4, 5e-4, 0.01, 0.1])
 def test_noise_has_no_words(recogniser: Recogniser, level: float) -> None:
     noise = level * np.random.default_rng(1).standard_normal(2 * RATE)
     utterance = recogniser.open()
@@ -156,6 +165,54 @@ def test_a_monologue_is_heard_to_its_end_within_bounded_memory(recogniser: Recog
         assert len(utterance._window) <= LONGEST_S * RATE
     assert errors(" ".join(sentences), text) < 0.05
     assert utterance.duration_s == pytest.approx(len(pcm) / RATE)
+
+
+class CountingRecogniser:
+    """Writes a word for every 0.4 s, and counts the work it is given."""
+
+    def __init__(self) -> None:
+        self.encoded_s = 0.0
+        self.n_decoded = 0
+
+    def encode(self, pcm: Samples) -> Heard:
+        self.encoded_s += len(pcm) / RATE
+        return np.zeros(round(2.5 * len(pcm) / RATE), np.float32)
+
+    def language(self, heard: Heard) -> None:
+        return None
+
+    def decode(
+        self, heard: Heard, trusted: Tokens, draft: Tokens, max_tokens: int, language: int | None
+    ) -> Transcription:
+        tokens = tuple(range(len(heard)))
+        self.n_decoded += len(tokens) - len(trusted)
+        return Transcription(tokens, -0.1, 0.0)
+
+    def text(self, tokens: Tokens) -> str:
+        return " ".join(f"word{token}" for token in tokens)
+
+    def starts_word(self, token: int) -> bool:
+        return True
+
+
+def test_ten_minutes_without_an_answer_cost_no_more_at_their_end_than_at_their_start() -> None:
+    pcm = np.concatenate([say(QUESTION), np.zeros(RATE // 2, np.float32)])
+    pcm = np.tile(pcm, 600 * RATE // len(pcm) + 1)[: 600 * RATE]
+    recogniser = CountingRecogniser()
+    utterance = Utterance(cast(Recogniser, recogniser))
+    encoded_s, n_decoded = [], []
+    for at in range(0, len(pcm), RATE):
+        recogniser.encoded_s, recogniser.n_decoded = 0.0, 0
+        utterance.add(pcm[at : at + RATE])
+        text = utterance.transcribe()
+        encoded_s.append(recogniser.encoded_s)
+        n_decoded.append(recogniser.n_decoded)
+        assert len(utterance._window) <= LONGEST_S * RATE
+    assert max(encoded_s) <= LONGEST_S
+    for work in (encoded_s, n_decoded):
+        assert sum(work[-60:]) == pytest.approx(sum(work[60:120]), rel=0.1)
+    assert len(text.split()) == pytest.approx(600 / 0.4, rel=0.05)
+    assert utterance.duration_s == pytest.approx(600)
 
 
 def test_a_window_is_cut_at_a_pause() -> None:
