@@ -70,8 +70,10 @@ def _parser() -> argparse.ArgumentParser:
 def _tame_threads() -> None:
     """Before numpy and its kind are loaded: threads that wait must sleep.
 
-    By default they spin, and two OpenMP stages on two cores then slow each other down many times over.
+    By default they spin, and two OpenMP stages on two cores then slow each other down many times over. OpenBLAS
+    (numpy's products, all of them small) can only be told to have none: it doubled the time of recognition.
     """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     os.environ.setdefault("GOMP_SPINCOUNT", "0")
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("KMP_BLOCKTIME", "0")

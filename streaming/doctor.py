@@ -40,7 +40,9 @@ def examine(config: Config) -> list[Finding]:
     findings = [*_machine(), *_packages(), *_models(), _page(), _port(config), *_endpoint(config)]
     if all(finding.good for finding in findings):
         chat = f"{config.llm_model} at {config.llm_url}" if config.llm_url else "the packaged chat model"
-        findings.append(Finding(True, f"`omni serve` will run {config.model} with {chat}"))
+        findings.append(
+            Finding(True, f"`omni serve` will run {config.model} with {chat}, hearing by Whisper {config.whisper}")
+        )
     else:
         findings.append(Finding(False, "`omni serve` would not work until what is marked NO is put right"))
     return findings

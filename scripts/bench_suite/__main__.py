@@ -7,8 +7,9 @@ import sys
 import time
 from pathlib import Path
 
-# ctranslate2's and torch's idle threads would spin on the cores that the other stages need
+# as `omni serve` does: idle threads would spin on the cores that the other stages need
 os.environ.setdefault("GOMP_SPINCOUNT", "0")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import orjson
 

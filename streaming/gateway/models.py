@@ -69,8 +69,9 @@ def whisper_folder(name: str) -> Path | None:
     try:
         return Path(snapshot_download(repository, allow_patterns=list(_WHISPER_FILES)))
     except Exception as error:  # of the network, the disk, the hub: the person can do the same about each
+        reason = str(error).partition("\n")[0]
         raise RuntimeError(
-            f"the recogniser {name} ({repository} on the model hub) cannot be reached: {error}; "
+            f"the recogniser {name} ({repository} on the model hub) cannot be reached: {reason}; "
             f"give --whisper a folder with {', '.join(_WHISPER_FILES)}, "
             f"or leave it out to use the packaged {_PACKAGED_WHISPER}"
         ) from error
