@@ -94,20 +94,12 @@ class Whisper:
             built(f"whisper-{part}.onnx", sources, partial(_graph, model, part), folder)
             for part in ("encoder", "decoder")
         ]
+        silence = np.load(built("whisper-silence.npy", sources, partial(_silent, paths[0]), folder), mmap_mode="r")
         self._encoder, self._decoder = (_session(path, threads) for path in paths)
         own_shape, past_shape = _shape(self._encoder, "tail"), _shape(self._decoder, "past")
-        self._nothing_heard = np.zeros((*own_shape[:2], 0, own_shape[3]), np.float32)
         self._nothing_written = np.zeros((*past_shape[:2], 0, past_shape[3]), np.float32)
         self._knows_languages = self._decoder.get_outputs()[0].shape[1] > _ENGLISH_TOKENS
-        silence = np.load(built("whisper-silence.npy", sources, self._silent, folder), mmap_mode="r")
         self._tail, self._silence = np.split(np.asarray(silence), [own_shape[0]])
-
-    def _silent(self) -> bytes:
-        """What 30 s of silence are to the encoder and, behind that, to the decoder."""
-        decades = np.full((N_MELS, 2 * MAX_POSITIONS), np.log10(POWER_FLOOR), np.float32)
-        file = BytesIO()
-        np.save(file, np.concatenate(self._encode(decades, self._nothing_heard)))
-        return file.getvalue()
 
     def encode(self, decades: Mel) -> Heard:
         """Hear an utterance and the silence after it.
@@ -123,13 +115,8 @@ class Whisper:
         frames = np.full((N_MELS, 2 * n_sounding), np.log10(POWER_FLOOR), np.float32)
         sounding = decades[:, : 2 * n_sounding]
         frames[:, : sounding.shape[1]] = sounding - sounding.max(initial=np.log10(POWER_FLOOR)) + LOUDEST
-        _, heard = self._encode(frames, self._tail[:, :, n_sounding:n_all])
+        _, heard = _encoded(self._encoder, frames, self._tail[:, :, n_sounding:n_all])
         return np.concatenate([heard, self._silence[:, :, n_sounding:n_all]], axis=2)
-
-    def _encode(self, decades: Mel, tail: npt.NDArray[np.float32]) -> tuple[Heard, Heard]:
-        scaled = (np.maximum(decades, LOUDEST - RANGE) + 4.0) / 4.0
-        own, heard = self._encoder.run(None, {"mel": scaled[None], "tail": tail})
-        return own, heard
 
     def language(self, heard: Heard) -> int | None:
         """Token of the language that is spoken; None from a model that knows only English."""
@@ -216,9 +203,29 @@ def _session(graph: Path, threads: int) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads may spin within a call, where they are needed at once, but hold no core between calls.
+    # spinning helps on an idle machine only; beside a browser it doubles a call's time
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _silent(encoder: Path) -> bytes:
+    """What 30 s of silence are to the encoder and, behind that, to the decoder."""
+    # a session of its own, because one never gives back what its longest input took
+    session = _session(encoder, threads=2)
+    decades = np.full((N_MELS, 2 * MAX_POSITIONS), np.log10(POWER_FLOOR), np.float32)
+    shape = _shape(session, "tail")
+    nothing = np.zeros((*shape[:2], 0, shape[3]), np.float32)
+    file = BytesIO()
+    np.save(file, np.concatenate(_encoded(session, decades, nothing)))
+    return file.getvalue()
+
+
+def _encoded(
+    session: onnxruntime.InferenceSession, decades: Mel, tail: npt.NDArray[np.float32]
+) -> tuple[npt.NDArray[np.float32], Heard]:
+    scaled = (np.maximum(decades, LOUDEST - RANGE) + 4.0) / 4.0
+    own, heard = session.run(None, {"mel": scaled[None], "tail": tail})
+    return own, heard
 
 
 def _shape(session: onnxruntime.InferenceSession, name: str) -> list[int]:
