@@ -131,11 +131,12 @@ class SmolContext:
         self._n_tokens = 0
 
     def read(self) -> tuple[str, bool]:
-        """Some 70 ms of decoding on two free cores, less when a clause ends earlier."""
+        """Some 70 ms of decoding on two free cores; less when a clause ends, and one token shows that it has."""
         if (answer := self._answer) is None:
             return "", True
         text, steps = answer.take_opening(), _STEPS
-        while steps > 0 and not text.rstrip().endswith(_CLAUSE_END):
+        while steps > 0 and not answer.over:
+            at_end = text.rstrip().endswith(_CLAUSE_END)
             steps -= 1 + self._advance() // _TOKENS_PER_STEP
             if self._n_computed < len(self._target):
                 continue
@@ -143,6 +144,8 @@ class SmolContext:
                 break
             text += answer.push(token)
             self._target.append(token)
+            if at_end:
+                break
         self._n_tokens = answer.n_tokens
         if answer.over:
             self._answer = None

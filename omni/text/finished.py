@@ -6,6 +6,8 @@ SURE = 0.6
 """at or above: answer after a short silence"""
 UNSURE = 0.3
 """at or below: wait as long as patience goes"""
+_HANGS_BUT_WHOLE = 0.3
+"""guess from which a trailing comma is doubted"""
 
 
 def _listed(*words: str) -> frozenset[str]:
@@ -85,13 +87,17 @@ def finished(text: str, model_guess: float | None) -> float:
     plain = _words(sentence)
     if not plain:
         return 0.0
-    if raw.endswith((",", "-", "–", "—", ":", "...", "…")):
+    hangs = raw.endswith((",", "-", "–", "—", ":", "...", "…"))
+    if hangs and (model_guess is None or model_guess < _HANGS_BUT_WHOLE):
         return 0.1
     if plain in _WHOLE:
         return 0.9
     lead = _LEAD.sub("", plain + " ").strip() or plain
     words = lead.split()
     asked = bool(_QUESTION_START.match(lead))
+    if hangs:
+        # a recogniser's comma after a whole question is as often its mistake
+        return UNSURE + 0.05 if asked and raw.endswith(",") else 0.1
     wanted = (asked and raw.endswith("?")) or (not asked and bool(_COMMAND_START.match(lead)))
     if words[-1] in _DANGLING or _FRAGMENT.fullmatch(lead) or (words[-1] in _DANGLING_UNLESS_ASKED and not wanted):
         return 0.1

@@ -17,7 +17,7 @@ UNFINISHED = 0.3
 """guess up to which they plainly do not"""
 UNSURE_SILENCE_S = 0.8
 """silence that ends a turn in between, or one of unknown words"""
-PAUSE_S = 0.064
+PAUSE_S = 0.032
 """silence after which an answer is prepared"""
 TAIL_S = 0.064
 """voice activity falls this much after the last audible sample (measured 70 to 90 ms; see BENCHMARKS.md)"""

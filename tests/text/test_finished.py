@@ -146,3 +146,9 @@ def test_more_of_a_guess_is_never_less_of_a_score() -> None:
         scores = [finished(text, guess / 20) for guess in range(21)]
         assert scores == sorted(scores)
         assert all(0 <= score <= 1 for score in scores)
+
+
+def test_a_comma_after_a_whole_question_leaves_it_open_but_not_for_long() -> None:
+    assert UNSURE < finished("Which animal gives us milk,", 0.5) < SURE
+    assert finished("Which animal gives us milk,", 0.1) <= UNSURE
+    assert finished("I went to the shop,", 0.5) <= UNSURE
