@@ -69,16 +69,21 @@ class Resampler:
     def _emit(self, until: int) -> Pcm:
         if until == self._n_emitted:
             return np.zeros(0, np.float32)
-        positions = np.arange(self._n_emitted, until, dtype=np.int64) * self._down
         # self._pending starts where the next output's kernel starts.
         base = self._n_emitted * self._down // self._up
-        starts = positions // self._up - base
-        heard = np.lib.stride_tricks.sliding_window_view(self._pending, 2 * self._half)[starts]
-        kernels = polyphase(self._up, self._down, self._half)[positions % self._up]
+        output = np.empty(until - self._n_emitted, np.float32)
+        for first in range(self._n_emitted, min(until, self._n_emitted + self._up)):
+            # Every `up`-th output has the same kernel, `down` samples further on.
+            start, phase = divmod(first * self._down, self._up)
+            rows = output[first - self._n_emitted :: self._up]
+            heard: Pcm = np.ndarray(
+                (len(rows), 2 * self._half), np.float32, self._pending, (start - base) * 4, (self._down * 4, 4)
+            )
+            # Not a matrix product: BLAS adds in an order that depends on the shape.
+            np.einsum("nk,k->n", heard, polyphase(self._up, self._down, self._half)[phase], out=rows)
         self._n_emitted = until
         self._pending = self._pending[until * self._down // self._up - base :]
-        # Row by row, not a matrix product: BLAS adds in an order that depends on the shape.
-        return np.asarray(np.einsum("nk,nk->n", heard, kernels), np.float32)
+        return output
 
 
 @lru_cache
