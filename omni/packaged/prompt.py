@@ -8,7 +8,7 @@ from omni.text.chat import Message
 
 _EXAMPLES = (
     ("What is the capital of Germany?", "The capital of Germany is Berlin."),
-    ("How many minutes are in an hour?", "There are sixty minutes in an hour."),
+    ("How many cents are in a dollar?", "There are a hundred cents in a dollar."),
     ("My brother is called Tom.", "I see, your brother is called Tom."),
     ("What is my brother called?", "Your brother is called Tom."),
     ("How do I boil an egg?", "Put the egg into boiling water and wait for about eight minutes."),
