@@ -19,6 +19,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.events",),
     ("omni.families",),
     ("omni.packaged", "omni.speech", "omni.text", "omni.vision", "omni.audio"),
+    ("omni.nn", "omni.checkpoint"),
+    ("omni.configs",),
     ("omni.model", "omni.types", "omni.timing"),
 )
 """From top to bottom: a module imports from its own line and from those below it."""

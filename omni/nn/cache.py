@@ -1,0 +1,78 @@
+"""One session's memory of attention: keys and values, written in place, cut back by a number."""
+
+import torch
+from torch import Tensor
+
+
+class KvCache:
+    """Keys and values of every layer for one session.
+
+    Attributes:
+        keys: [L, H, C, D] with C the capacity; keys carry their rotary position already.
+        values: [L, H, C, D].
+        length: slots in use, counted from 0.
+    """
+
+    def __init__(
+        self,
+        n_layers: int,
+        n_kv_heads: int,
+        head_dim: int,
+        capacity: int,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        shape = (n_layers, n_kv_heads, capacity, head_dim)
+        # Zeros, not garbage: the talker reads slots that were never filled, and a NaN would get past any mask.
+        self.keys = torch.zeros(shape, device=device, dtype=dtype)
+        self.values = torch.zeros(shape, device=device, dtype=dtype)
+        self.length = 0
+
+    @property
+    def capacity(self) -> int:
+        """Slots that there is room for."""
+        return self.keys.shape[2]
+
+    @property
+    def nbytes(self) -> int:
+        """Memory held, used or not."""
+        return self.keys.nbytes + self.values.nbytes
+
+    def write(self, layer: int, start: int, keys: Tensor, values: Tensor) -> None:
+        """Put keys and values [H, T, D] of one layer into the slots from `start` on; `length` grows to cover them.
+
+        Raises:
+            ValueError: there is no room; the session must be restarted or its oldest units dropped.
+        """
+        end = start + keys.shape[1]
+        if end > self.capacity:
+            raise ValueError(
+                f"the cache holds {self.capacity} tokens and {end} are needed; give it more capacity or begin anew"
+            )
+        self.keys[layer, :, start:end] = keys
+        self.values[layer, :, start:end] = values
+        self.length = max(self.length, end)
+
+    def read(self, layer: int, n: int) -> tuple[Tensor, Tensor]:
+        """The first n slots of one layer: keys and values [H, n, D], views into the cache."""
+        return self.keys[layer, :, :n], self.values[layer, :, :n]
+
+    def truncate(self, n: int) -> None:
+        """Forget everything from slot n on. What lies there is overwritten before it is read again.
+
+        Raises:
+            ValueError: n is negative or beyond what is held.
+        """
+        if not 0 <= n <= self.length:
+            raise ValueError(f"cannot cut to {n} tokens: {self.length} are held")
+        self.length = n
+
+    def clone(self) -> "KvCache":
+        """An equal cache that shares nothing with this one. Copies only what is in use."""
+        n_layers, n_kv_heads, capacity, head_dim = self.keys.shape
+        twin = KvCache(n_layers, n_kv_heads, head_dim, capacity, device=self.keys.device, dtype=self.keys.dtype)
+        twin.keys[:, :, : self.length] = self.keys[:, :, : self.length]
+        twin.values[:, :, : self.length] = self.values[:, :, : self.length]
+        twin.length = self.length
+        return twin
