@@ -40,9 +40,10 @@ from streaming.events import (
 from streaming.tdm.clock import Clock
 from streaming.tdm.conversation import Conversation, Outlet
 from streaming.tdm.jobs import Result, Truncate
-from streaming.tdm.listener import Activity, Listener
+from streaming.tdm.listener import Listener
 from streaming.tdm.pipeline import Engine
 from streaming.tdm.speaker import Speaker
+from streaming.tdm.turns import Activity
 
 CloseReason = Literal["client", "busy", "idle", "expired", "too_slow", "shutdown", "fault"]
 
@@ -125,9 +126,7 @@ class Session:
             case RetrieveItem(item_id):
                 self._outlet.send(ItemRetrieved(dialogue.get(item_id)))
             case DeleteItem(item_id):
-                dialogue.delete(item_id)
-                self._refresh()
-                self._outlet.send(ItemDeleted(item_id))
+                self._delete(item_id)
             case TruncateItem(item_id, heard_s):
                 self._truncate(item_id, heard_s)
             case Heard(item_id, heard_s):
@@ -167,6 +166,13 @@ class Session:
         for sound in sounds:
             self._listener.transcribe(item.id, sound)
 
+    def _delete(self, item_id: str) -> None:
+        if item_id == self._speaker.item_id:
+            raise RefusedError("item_in_progress", f"Item {item_id!r} is being spoken; cancel its response first.")
+        self._talk.dialogue.delete(item_id)
+        self._refresh()
+        self._outlet.send(ItemDeleted(item_id))
+
     def _respond(self, options: ReplyOptions) -> None:
         if self._speaker.active:
             raise RefusedError(
@@ -174,6 +180,7 @@ class Session:
                 f"Response {self._speaker.response_id} is under way; wait for response.done or cancel it.",
             )
         self._speaker.discard()
+        self._listener.make_way()
         if self._talk.stale:
             self._talk.rebuild()
         self._listener.prepare(options)
@@ -196,7 +203,10 @@ class Session:
         part = item.parts[0]
         if isinstance(part, AudioPart):
             if self._talk.dialogue.is_latest_answer(item_id):
+                # a prepared answer would be taken for this one, and so would the place before the user's turn
+                self._speaker.discard()
                 self._talk.pipeline.tell(Truncate(part.duration_s))
+                self._talk.stale = self._talk.stale or self._listener.busy
             else:
                 self._refresh()
             self._outlet.send(ItemTruncated(item_id, part.duration_s, part.transcript or ""))

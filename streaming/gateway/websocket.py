@@ -16,8 +16,8 @@ from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
 from streaming.session import Session
 from streaming.tdm.clock import Clock
-from streaming.tdm.listener import Activity
 from streaming.tdm.pipeline import Engine
+from streaming.tdm.turns import Activity
 
 log = logging.getLogger(__name__)
 

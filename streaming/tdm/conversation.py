@@ -33,6 +33,8 @@ class Conversation:
         self.settings = settings
         self.dialogue = Dialogue()
         self.pipeline = Pipeline(session_id, engine, clock)
+        self.unheard: dict[str, tuple[Unit, ...]] = {}
+        """what was said in committed items whose words are not known yet, by their ids"""
         self.stale = False
         """the model's state no longer matches; it is made anew between turns"""
 
@@ -45,7 +47,7 @@ class Conversation:
 
     def inform(self, item: Item) -> None:
         """Tell the model of an item."""
-        for unit in _units(item):
+        for unit in self.unheard.get(item.id) or _units(item):
             self.pipeline.tell(Listen(unit))
 
     def reply(self, options: ReplyOptions) -> Reply:

@@ -6,9 +6,9 @@ holds the answer first; it is an interruption once it lasts or its words say so.
 """
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Literal, Protocol
+from typing import Literal
 from uuid import uuid4
 
 from omni.text.backchannel import is_backchannel
@@ -33,7 +33,7 @@ from streaming.tdm.conversation import Conversation
 from streaming.tdm.jobs import Listen, MarkState, Rewind
 from streaming.tdm.multiplexer import Multiplexer
 from streaming.tdm.speaker import Speaker
-from streaming.tdm.turns import UNFINISHED, Signal, Turns
+from streaming.tdm.turns import UNFINISHED, Activity, Signal, Turns
 
 ONSET = "onset"
 """name of the mark before a turn's first unit"""
@@ -45,14 +45,6 @@ KEPT_S = 1.0
 """sound kept between turns, from which a turn's beginning is taken"""
 MAX_PENDING = 2
 """units that wait for the engine at a time; more wait in the multiplexer"""
-
-
-class Activity(Protocol):
-    """Voice activity of one session's microphone."""
-
-    async def probabilities(self, pcm: Pcm) -> list[float]:
-        """Take sound [S] at Timing.input_rate; one value, 0 to 1, for each window it completed."""
-        ...
 
 
 @dataclass(slots=True)
@@ -84,6 +76,8 @@ class Listener:
         self._turns: Turns | None = None
         self._user: _UserTurn | None = None
         self._arrived_s = 0.0
+        self._unanswered = False
+        """a turn was committed that no answer has followed"""
         self._quiet_from_s: float | None = None
         """media time since which an answer waits for a word of the user"""
         self.detect(conversation.settings.turn_detection)
@@ -95,7 +89,7 @@ class Listener:
 
     def detect(self, detection: TurnDetection | None) -> None:
         """Set how turns are found. What was not committed is forgotten if that changes."""
-        if self._turns is not None and self._turns.detection == detection:
+        if detection == (self._turns.detection if self._turns is not None else None):
             return
         if self._user is not None:
             self.clear()
@@ -119,10 +113,22 @@ class Listener:
 
     def prepare(self, options: ReplyOptions) -> None:
         """Have an answer prepared, the newest picture in view."""
-        unit = self._mux.take_image()
-        if unit is not None:
+        if (unit := self._mux.take_image()) is not None:
             self._talk.pipeline.tell(Listen(unit))
+        self._unanswered = False
         self._speaker.prepare(self._talk.reply(options), options)
+
+    def make_way(self) -> None:
+        """The client wants an answer now: a turn in progress ends here, or waits until it is committed by hand."""
+        user = self._user
+        if user is None:
+            return
+        if self._turns is not None:
+            self.commit()
+        elif user.units:
+            self._talk.pipeline.tell(Rewind(ONSET))
+            self._mux.put_back(user.units)
+            user.units, user.duration_s = [], 0.0
 
     def interrupt(self, reason: Literal["turn_detected", "client_cancelled"]) -> None:
         """End the answer under way where the user heard it last, and listen on."""
@@ -145,6 +151,7 @@ class Listener:
         step = self._talk.timing.unit_samples
         for begin in range(0, len(pcm), step):
             self._listen(user, Unit(audio=pcm[begin : begin + step]))
+        self._talk.unheard[item_id] = tuple(user.units)
 
     def commit(self) -> None:
         """The user's turn ends here, by the client's word.
@@ -166,6 +173,7 @@ class Listener:
             self._talk.outlet.send(SpeechStopped(user.item_id, self._turns.end_s, self._talk.pipeline.turn))
         self._close_turn()
         self._add_item(user)
+        self._unanswered = True
 
     def clear(self) -> None:
         """Forget what was not committed."""
@@ -175,8 +183,8 @@ class Listener:
             self._talk.pipeline.tell(Rewind(ONSET))
         self._close_turn()
         self._mux.forget()
-        if self._speaker.holding:
-            self._speaker.resume()
+        if user is not None:
+            self._resume(user)
         self._talk.outlet.send(Cleared())
 
     # ------------------------------------------------------------ sound
@@ -222,8 +230,7 @@ class Listener:
                 if user.overlaps:
                     self._speaker.hold()
             case Signal.PAUSED:
-                unit = self._mux.flush()
-                if unit is not None and self._user is not None:
+                if self._user is not None and (unit := self._mux.flush()) is not None:
                     self._listen(self._user, unit)
             case Signal.CONTINUED:
                 self._speaker.discard()
@@ -252,13 +259,16 @@ class Listener:
         while self._user is not None and self._user.n_pending < MAX_PENDING:
             if (self._turns is not None and self._turns.paused) or (by_hand and self._speaker.active):
                 return
-            unit = self._mux.take()
-            if unit is None:
+            if (unit := self._mux.take()) is None:
                 return
             self._listen(self._user, unit)
 
     def _listen(self, user: _UserTurn, unit: Unit) -> None:
         if not user.units:
+            if self._unanswered and self._talk.capabilities.transcribes:
+                # the model would take these words for more of that turn; told of it as text, it does not
+                self._unanswered = False
+                self._talk.rebuild()
             self._talk.pipeline.tell(MarkState(ONSET))
         user.units.append(unit)
         user.n_pending += 1
@@ -268,10 +278,10 @@ class Listener:
 
     def _glance(self) -> None:
         """Between turns the model sees what the camera shows."""
-        if self._user is None and not self._speaker.active and not self._talk.stale:
-            unit = self._mux.glance()
-            if unit is not None:
-                self._talk.pipeline.tell(Listen(unit))
+        if self._user is not None or self._speaker.active or self._talk.stale:
+            return
+        if (unit := self._mux.glance()) is not None:
+            self._talk.pipeline.tell(Listen(unit))
 
     # ------------------------------------------------------------ words
 
@@ -321,9 +331,13 @@ class Listener:
 
     def _go_on(self, turns: Turns, user: _UserTurn) -> None:
         """It was a cough or an "uh-huh": the answer goes on."""
-        response_id = self._speaker.response_id
         self._drop_turn(turns, user)
-        if response_id is not None:
+        self._resume(user)
+
+    def _resume(self, user: _UserTurn) -> None:
+        """Let the answer go on that this turn put on hold, if it did."""
+        response_id = self._speaker.response_id
+        if response_id is not None and self._speaker.holding:
             at_s = self._speaker.resume()
             self._talk.outlet.send(OverlapEnded(user.item_id, response_id, at_s, self._talk.pipeline.turn))
 
@@ -355,6 +369,7 @@ class Listener:
         self._talk.outlet.send(SpeechStopped(user.item_id, end_s, self._talk.pipeline.turn))
         self._close_turn()
         self._add_item(user)
+        self._unanswered = not creates_response
         if creates_response:
             if not self._speaker.guessing:
                 self.prepare(ReplyOptions())
@@ -365,6 +380,7 @@ class Listener:
         previous = dialogue.last_id
         item = Item(user.item_id, "user", (AudioPart(None, user.duration_s),))
         dialogue.add(item)
+        self._talk.unheard[item.id] = tuple(user.units)
         outlet.send(Committed(user.item_id, previous))
         outlet.send(ItemAdded(item, previous))
         self._transcribed(user)
@@ -372,8 +388,13 @@ class Listener:
     def _transcribed(self, user: _UserTurn) -> None:
         """Report the words of a committed turn, once they are complete."""
         dialogue = self._talk.dialogue
-        if user.n_pending or user.item_id not in dialogue:
+        if user.n_pending:
             return
-        dialogue.replace(Item(user.item_id, "user", (AudioPart(user.text, user.duration_s),)))
+        self._talk.unheard.pop(user.item_id, None)
+        if user.item_id not in dialogue:
+            return
+        item, heard = dialogue.get(user.item_id), AudioPart(user.text, user.duration_s)
+        parts = tuple(heard if isinstance(part, AudioPart) else part for part in item.parts)
+        dialogue.replace(replace(item, parts=parts))
         if self._talk.settings.transcribes and self._talk.capabilities.transcribes:
             self._talk.outlet.send(UserTranscript(user.item_id, user.text, True, user.duration_s))

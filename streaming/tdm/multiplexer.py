@@ -1,6 +1,7 @@
 """Cuts microphone and camera into units of media time (laws 3 and 11)."""
 
 from collections import deque
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -72,6 +73,12 @@ class Multiplexer:
         if not self._open or self._n_kept < self._timing.unit_samples:
             return None
         return self._cut(self._timing.unit_samples)
+
+    def put_back(self, units: Sequence[Unit]) -> None:
+        """Units of the open turn, all that were taken of it, are to be taken again."""
+        sounds = [unit.audio for unit in units if unit.audio is not None]
+        self._chunks.extendleft(reversed(sounds))
+        self._n_kept += sum(map(len, sounds))
 
     def flush(self) -> Unit | None:
         """What is left of the open turn, as a short unit."""

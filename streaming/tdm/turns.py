@@ -7,8 +7,10 @@ whether the words sound finished. A first short silence is announced at once, fo
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Protocol
 
 from omni.timing import Timing
+from omni.types import Pcm
 from streaming.events import TurnDetection
 
 FINISHED = 0.6
@@ -27,6 +29,14 @@ OVERLAP_WINDOWS = 5
 """the same while the assistant is heard: an echo or a click must not pass"""
 RELEASE = 0.15
 """below the threshold by this much, a window counts as silence"""
+
+
+class Activity(Protocol):
+    """Voice activity of one session's microphone."""
+
+    async def probabilities(self, pcm: Pcm) -> list[float]:
+        """Take sound [S] at Timing.input_rate; one value, 0 to 1, for each window it completed."""
+        ...
 
 
 class Signal(Enum):
