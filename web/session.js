@@ -104,7 +104,7 @@ export class Session {
   /** Typed words: an answer under way gives way to them. */
   type(text) {
     if (this.#state.phase !== "live") return;
-    if (this.#playing || this.#awaiting) {
+    if (this.#speaking || this.#awaiting || this.#held) {
       this.#silence();
       this.#transport.send(encode.cancel());
     }
@@ -251,6 +251,12 @@ export class Session {
     speechStopped() {
       this.#hearing = false;
       this.#awaiting = true;
+    },
+
+    /** What sounded like speech was none. */
+    cleared() {
+      this.#hearing = false;
+      this.#awaiting = false;
     },
 
     committed({ itemId }) {

@@ -124,6 +124,7 @@ const decoders = {
   "session.updated": ({ session }) => ({ kind: "updated", voice: session.audio?.output?.voice ?? null }),
   "input_audio_buffer.speech_started": (m) => ({ kind: "speechStarted", itemId: m.item_id }),
   "input_audio_buffer.speech_stopped": (m) => ({ kind: "speechStopped", itemId: m.item_id }),
+  "input_audio_buffer.cleared": () => ({ kind: "cleared" }),
   "input_audio_buffer.committed": (m) => ({ kind: "committed", itemId: m.item_id }),
   "overlap.decision": (m) => ({
     kind: "overlapDecided",

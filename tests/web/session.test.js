@@ -246,3 +246,21 @@ test("a turn in which nothing was understood leaves no caption and no endless th
   assert.equal(session.transcript.lines.length, 0);
   assert.equal(session.state.mood, "listening");
 });
+
+test("a noise that was taken for speech leaves no endless thinking", () => {
+  const { session, live } = calling();
+  live().says(SPEECH_STARTED, SPEECH_STOPPED, { type: "input_audio_buffer.cleared" });
+  assert.equal(session.state.mood, "listening");
+});
+
+test("typed words also stop an answer that is on hold, or whose sound is late", () => {
+  for (const pause of [SPEECH_STARTED, { type: "other" }]) {
+    const { session, live } = calling();
+    live().says(...answer("a1", RIVER));
+    session.progress({ item: "a1", heardMs: 1500, playing: true });
+    live().says(pause);
+    session.progress({ item: "a1", heardMs: 1500, playing: false });
+    session.type("And London?");
+    assert.equal(live().of("response.cancel").length, 1);
+  }
+});
