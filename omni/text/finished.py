@@ -2,7 +2,7 @@
 
 import re
 
-SURE = 0.6
+SURE = 0.5
 """at or above: answer after a short silence"""
 UNSURE = 0.3
 """at or below: wait as long as patience goes"""
@@ -34,6 +34,7 @@ _FRAGMENT = re.compile(
     r"|how (?:many|much|long)|why (?:do|is|are)"
 )
 _QUESTION_START = re.compile(
+    r"(?:(?:in|on|at|to|from|for|by|with|of|about|under) )?"
     r"(?:what|who|whose|whom|where|when|why|how|which|what's|who's|where's|when's|how's)\b"
     r"|(?:is|are|am|was|were|do|does|did|can|could|will|would|should|shall|has|have|had|may|might|must|isn't|aren't"
     r"|don't|doesn't|didn't|can't|couldn't|won't|wouldn't|shouldn't) [a-z']+\b"
@@ -105,7 +106,7 @@ def finished(text: str, model_guess: float | None) -> float:
         # a question mark is heard, not guessed: with one, the turn is never wholly open
         return _mix(0.75 if len(words) > 2 else 0.6, model_guess, at_least=0.45 if asked else 0.35)
     if asked:
-        return _mix(0.55, model_guess)
+        return SURE - 0.05 if model_guess is None else _mix(0.55, model_guess)
     # people go on after a statement, so even a whole one is given time
     return min(_mix(0.5, model_guess), SURE - 0.05)
 

@@ -12,6 +12,7 @@ from typing import Literal
 from uuid import uuid4
 
 from omni.text.backchannel import is_backchannel
+from omni.text.finished import UNSURE
 from omni.types import Delta, Pcm, Picture, Transcript, Unit
 from streaming.events import (
     AudioPart,
@@ -33,7 +34,7 @@ from streaming.tdm.conversation import Conversation
 from streaming.tdm.jobs import Listen, MarkState, Rewind
 from streaming.tdm.multiplexer import Multiplexer
 from streaming.tdm.speaker import Speaker
-from streaming.tdm.turns import UNFINISHED, Activity, Signal, Turns
+from streaming.tdm.turns import Activity, Signal, Turns
 
 ONSET = "onset"
 """name of the mark before a turn's first unit"""
@@ -319,7 +320,7 @@ class Listener:
         elif (
             turns.detection.creates_response
             and not self._speaker.guessing
-            and (user.finished is None or user.finished > UNFINISHED)
+            and (user.finished is None or user.finished > UNSURE)
             and (user.text or not self._talk.capabilities.transcribes)
         ):
             self.prepare(ReplyOptions())

@@ -9,14 +9,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Protocol
 
+from omni.text.finished import SURE, UNSURE
 from omni.timing import Timing
 from omni.types import Pcm
 from streaming.events import TurnDetection
 
-FINISHED = 0.6
-"""guess from which the words count as a complete turn"""
-UNFINISHED = 0.3
-"""guess up to which they plainly do not"""
 UNSURE_SILENCE_S = 0.8
 """silence that ends a turn in between, or one of unknown words"""
 PAUSE_S = 0.032
@@ -166,9 +163,9 @@ class Turns:
     def _needed_s(self, speech: _Speech) -> float:
         """Silence that ends the turn, by how finished its words sound."""
         detection = self.detection
-        if speech.awaiting or (speech.finished is not None and speech.finished <= UNFINISHED):
+        if speech.awaiting or (speech.finished is not None and speech.finished <= UNSURE):
             return max(detection.patience_s, detection.silence_s)
-        if speech.finished is not None and speech.finished >= FINISHED:
+        if speech.finished is not None and speech.finished >= SURE:
             return detection.silence_s
         if speech.finished is None:
             # A family that guesses nothing: the silence is all there is to go by.

@@ -2,9 +2,10 @@
 
 import pytest
 
+from omni.text.finished import SURE, UNSURE
 from omni.timing import Timing
 from streaming.events import TurnDetection
-from streaming.tdm.turns import FINISHED, UNFINISHED, Signal, Turns
+from streaming.tdm.turns import Signal, Turns
 
 WINDOW_S = Timing().window_s
 
@@ -64,7 +65,7 @@ def test_a_pause_that_is_no_end_is_taken_back() -> None:
 def test_words_that_come_late_end_the_turn_when_they_come() -> None:
     recorder = Recorder(answers=False).feed(1, 1.0).feed(0, 0.8)
     assert recorder.names == ["STARTED", "PAUSED"]
-    assert recorder.turns.words(FINISHED) is Signal.ENDED
+    assert recorder.turns.words(SURE) is Signal.ENDED
 
 
 def test_words_that_never_come_do_not_hold_the_turn_for_ever() -> None:
@@ -76,7 +77,7 @@ def test_a_click_is_no_speech() -> None:
 
 
 def test_a_click_in_a_pause_does_not_take_it_back() -> None:
-    recorder = Recorder(UNFINISHED).feed(1, 0.5).feed(0, 0.3).feed(1, WINDOW_S).feed(0, 0.3)
+    recorder = Recorder(UNSURE).feed(1, 0.5).feed(0, 0.3).feed(1, WINDOW_S).feed(0, 0.3)
     assert recorder.names == ["STARTED", "PAUSED"]
 
 
