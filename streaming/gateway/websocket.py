@@ -243,6 +243,8 @@ class Call:
             if message.type in {WSMsgType.TEXT, WSMsgType.BINARY} and len(message.data) > MAX_FRAME_BYTES:
                 self.end(Closed("client", _REASONS[WSCloseCode.MESSAGE_TOO_BIG]), WSCloseCode.MESSAGE_TOO_BIG)
                 return
+            if self._outbox.overflows:
+                raise TooSlowError  # before its next request adds to what it does not read
             if message.type is WSMsgType.TEXT:
                 await self._obey(message.data)
             elif message.type is WSMsgType.BINARY:
