@@ -28,6 +28,7 @@ const camera = new Camera($("preview"), (picture) => session.see(picture), showC
 
 let microphone = null;
 let speaker = null;
+let asking = false; // the browser asks the person for the microphone
 let muted = false;
 let shownNotice = null;
 let pending = false;
@@ -48,13 +49,17 @@ const session = new Session({
 
 /** Ask for the microphone, then call. Without one the call can still be typed. */
 async function startCall({ typed = false } = {}) {
+  if (asking || session.state.phase !== "idle") return;
   notify(null);
   const missing = missingAbility();
   if (missing) return notify(missing);
+  asking = true;
   try {
     microphone = new Microphone(typed ? null : await askMicrophone());
   } catch (error) {
     return notify(mediaProblem("microphone", error));
+  } finally {
+    asking = false;
   }
   session.start({ voice: settings.voice || null, instructions: settings.instructions || null });
 }
@@ -108,8 +113,6 @@ function releaseSound() {
 
 // ---------------------------------------------------------------- what is shown
 
-let releasedAt = "idle";
-
 function refreshSoon() {
   if (pending) return;
   pending = true;
@@ -120,8 +123,7 @@ function refreshSoon() {
 function refresh() {
   pending = false;
   const { phase, mood, notice, latencyMs } = session.state;
-  if (phase === "idle" && releasedAt !== "idle") releaseSound();
-  releasedAt = phase;
+  if (phase === "idle" && microphone) releaseSound();
   document.body.dataset.phase = phase;
   document.body.dataset.mood = mood;
   const lines = session.transcript.lines;

@@ -21,6 +21,22 @@ navigator.mediaDevices.getUserMedia = (wanted) =>
   wanted.video ? Promise.reject(new DOMException("no", "NotAllowedError")) : real(wanted);
 """
 
+WATCHED_MICROPHONE = """
+window.streams = [];
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wanted) => {
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  window.streams.push(await real(wanted));
+  return window.streams.at(-1);
+};
+"""
+DEAD_SERVER = """
+window.WebSocket = class {
+  constructor() { queueMicrotask(() => this.onclose({ code: 1006, reason: "" })); }
+  close() {}
+};
+"""
+
 
 async def call(page: Page, server: FakeServer) -> None:
     await page.get_by_role("button", name="Start a call").click()
@@ -90,6 +106,21 @@ async def test_without_a_microphone_there_are_words_and_a_way_on() -> None:
         await server.message("response.create")
         silence = await server.message("input_audio_buffer.append")
         assert not any(base64.b64decode(silence["audio"]))
+
+
+async def test_two_clicks_are_one_call() -> None:
+    async with FakeServer() as server, page_at(server.url, script=WATCHED_MICROPHONE) as page:
+        await page.get_by_role("button", name="Start a call").dblclick()
+        await server.connected()
+        await page.wait_for_timeout(500)
+        assert await page.evaluate("window.streams.length") == 1
+
+
+async def test_a_call_that_fails_at_once_lets_go_of_the_microphone() -> None:
+    async with FakeServer() as server, page_at(server.url, script=WATCHED_MICROPHONE + DEAD_SERVER) as page:
+        await page.get_by_role("button", name="Start a call").click()
+        await expect(page.get_by_role("alert")).to_contain_text("does not answer")
+        assert await page.evaluate("window.streams[0].getTracks()[0].readyState") == "ended"
 
 
 async def test_the_camera_sends_small_pictures_and_the_call_survives_its_refusal() -> None:
