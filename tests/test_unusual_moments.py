@@ -193,3 +193,21 @@ async def test_text_beside_recorded_speech_in_an_item_is_kept() -> None:
     client = await stage.join()
     await client.do(typed("Listen:", AudioPart(None, 0.0, say("what time is it"))))
     assert said(client) == [("user", "Listen:"), ("user", "what time is it")]
+
+
+async def test_a_model_that_cannot_go_back_is_told_the_conversation_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    client = await stage.join()
+
+    def fail(state: object, mark: object) -> None:
+        raise ValueError("no such place")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(stage.model, "rewind", fail)
+        await stage.hear((client, np.concatenate([silence(0.5), noise(0.5)])))
+        await stage.wait(2.0)
+    assert stage.model.log.count("open default") == 1
+    await stage.hear((client, say("what time is it")))
+    await stage.wait(3.0)
+    assert stage.model.log.count("open default") == 2
+    assert said(client)[-1] == ("assistant", "You said what time is it .")

@@ -32,7 +32,7 @@ class Conversation:
         self.outlet = outlet
         self.settings = settings
         self.dialogue = Dialogue()
-        self.pipeline = Pipeline(session_id, engine, clock)
+        self.pipeline = Pipeline(session_id, engine, clock, self._lost)
         self.unheard: dict[str, tuple[Unit, ...]] = {}
         """what was said in committed items whose words are not known yet, by their ids"""
         self.stale = False
@@ -61,6 +61,10 @@ class Conversation:
         self.outlet.send(
             Fault("server_error", "model_error", f"The model failed ({message}). The conversation goes on.")
         )
+
+    def _lost(self) -> None:
+        """The model did not take what it was told, so that it knows another conversation than the client."""
+        self.stale = True
 
     def _voice(self) -> Voice | None:
         return next((voice for voice in self.capabilities.voices if voice.name == self.settings.voice), None)

@@ -136,8 +136,7 @@ class Listener:
         user, units = self._user, []
         if user is not None:
             user.overlaps = False
-            units, user.units = user.units, []
-            user.duration_s = 0.0
+            units, user.units, user.duration_s = user.units, [], 0.0
         if units:
             # The model heard these on top of the answer; they belong after what is left of it.
             self._talk.pipeline.tell(Rewind(ONSET))

@@ -1,6 +1,7 @@
 """One session's line to the engine: jobs go in order, results come back to whoever asked."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Protocol
 
 from omni.model import Capabilities, Phase
@@ -38,12 +39,14 @@ class Engine(Protocol):
 class Pipeline:
     """Turns awaitable calls into jobs, and drives the steps of an answer."""
 
-    def __init__(self, session_id: str, engine: Engine, clock: Clock) -> None:
+    def __init__(self, session_id: str, engine: Engine, clock: Clock, lost: Callable[[], None]) -> None:
+        """Open the line; lost is called when work failed whose result nobody waits for."""
         self.turn = 0
         """the number that guards barge-in (law 8)"""
         self._session_id = session_id
         self._engine = engine
         self._clock = clock
+        self._lost = lost
         self._count = 0
         self._waiting: dict[int, tuple[int, asyncio.Future[tuple[Delta, ...]]]] = {}
 
@@ -57,8 +60,12 @@ class Pipeline:
         return future
 
     def tell(self, work: Work) -> None:
-        """Submit work whose result nobody waits for. A failure shows in the next ask."""
-        self.ask(work).add_done_callback(lambda future: future.cancelled() or future.exception())
+        """Submit work whose result nobody waits for."""
+        self.ask(work).add_done_callback(self._told)
+
+    def _told(self, future: "asyncio.Future[tuple[Delta, ...]]") -> None:
+        if not future.cancelled() and future.exception() is not None:
+            self._lost()
 
     def deliver(self, result: Result) -> None:
         """Take a result from the engine. One that nobody waits for any more is dropped."""

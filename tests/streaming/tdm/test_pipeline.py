@@ -29,7 +29,7 @@ class Recorder:
 
 def line() -> tuple[Recorder, Pipeline]:
     engine = Recorder()
-    return engine, Pipeline("s", engine, ManualClock())
+    return engine, Pipeline("s", engine, ManualClock(), lost=lambda: None)
 
 
 async def test_results_find_their_question_in_any_order() -> None:
