@@ -14,7 +14,7 @@ from omni.timing import Timing
 from omni.types import Pcm
 from streaming.events import TurnDetection
 
-UNSURE_SILENCE_S = 0.7
+UNSURE_SILENCE_S = 0.8
 """silence that ends a turn in between, or one of unknown words"""
 PAUSE_S = 0.032
 """silence after which an answer is prepared"""

@@ -44,7 +44,7 @@ def test_a_turn_starts_pauses_and_ends() -> None:
 
 
 @pytest.mark.parametrize(
-    ("guess", "low_s", "high_s"), [(0.9, 0.2, 0.35), (0.45, 0.6, 0.75), (0.1, 1.5, 1.65), (None, 0.2, 0.35)]
+    ("guess", "low_s", "high_s"), [(0.9, 0.2, 0.35), (0.45, 0.7, 0.85), (0.1, 1.5, 1.65), (None, 0.2, 0.35)]
 )
 def test_the_silence_that_ends_a_turn_depends_on_its_words(guess: float | None, low_s: float, high_s: float) -> None:
     recorder = Recorder(guess).feed(1, 1.0).feed(0, 3.0)
