@@ -5,12 +5,10 @@ absent from the file: the default is what the released code then assumes. Unknow
 also configures training.
 """
 
-import json
 import types
 import typing
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 
 ConfigT = TypeVar("ConfigT")
@@ -115,17 +113,17 @@ class ResamplerConfig:
     num_heads: int
     kv_dim: int
     """width of the vision encoder"""
-    max_size: tuple[int, int] = (70, 70)
-    """rows and columns of the position table until a slice needs more"""
 
 
 @dataclass(frozen=True, slots=True)
 class SliceConfig:
-    """How an image is cut (`slice_config`)."""
+    """How an image is cut and normalised (`slice_config`; preprocessor_config.json has the same names)."""
 
     max_slice_nums: int = 1
     scale_resolution: int = 448
     patch_size: int = 14
+    norm_mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    norm_std: tuple[float, ...] = (0.5, 0.5, 0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,21 +293,6 @@ class MiniCpmOConfig:
             use_image_id=source.get("use_image_id", True),
             chunk_input=source.get("chunk_input", True),
         )
-
-    @classmethod
-    def from_file(cls, path: Path) -> Self:
-        """Read config.json.
-
-        Raises:
-            ConfigError: no JSON object, or as from_json.
-        """
-        try:
-            source = json.loads(path.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as error:
-            raise ConfigError(f"{path} cannot be read as JSON: {error}") from error
-        if not isinstance(source, dict):
-            raise ConfigError(f"{path} holds no JSON object")
-        return cls.from_json(source)
 
 
 def read_vision(source: Json) -> VisionConfig:

@@ -20,6 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("omni.families",),
     ("omni.packaged", "omni.speech", "omni.text", "omni.vision", "omni.audio"),
     ("omni.nn", "omni.checkpoint"),
+    ("omni.shapes",),
     ("omni.configs",),
     ("omni.model", "omni.types", "omni.timing"),
 )

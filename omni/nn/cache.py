@@ -1,5 +1,7 @@
 """One session's memory of attention: keys and values, written in place, cut back by a number."""
 
+from copy import copy
+
 import torch
 from torch import Tensor
 
@@ -48,7 +50,7 @@ class KvCache:
         end = start + keys.shape[1]
         if end > self.capacity:
             raise ValueError(
-                f"the cache holds {self.capacity} tokens and {end} are needed; give it more capacity or begin anew"
+                f"the cache holds {self.capacity} tokens and {end} are needed; reserve more, or begin anew"
             )
         self.keys[layer, :, start:end] = keys
         self.values[layer, :, start:end] = values
@@ -68,11 +70,20 @@ class KvCache:
             raise ValueError(f"cannot cut to {n} tokens: {self.length} are held")
         self.length = n
 
+    def reserve(self, n: int) -> None:
+        """Make room for n slots, at least doubling, so that a session holds no more memory than it came to need."""
+        if n > self.capacity:
+            self.keys, self.values = self._copied(max(n, 2 * self.capacity))
+
     def clone(self) -> "KvCache":
         """An equal cache that shares nothing with this one. Copies only what is in use."""
-        n_layers, n_kv_heads, capacity, head_dim = self.keys.shape
-        twin = KvCache(n_layers, n_kv_heads, head_dim, capacity, device=self.keys.device, dtype=self.keys.dtype)
-        twin.keys[:, :, : self.length] = self.keys[:, :, : self.length]
-        twin.values[:, :, : self.length] = self.values[:, :, : self.length]
-        twin.length = self.length
+        twin = copy(self)
+        twin.keys, twin.values = self._copied(self.capacity)
         return twin
+
+    def _copied(self, capacity: int) -> tuple[Tensor, Tensor]:
+        n_layers, n_kv_heads, _, head_dim = self.keys.shape
+        keys, values = (kept.new_zeros(n_layers, n_kv_heads, capacity, head_dim) for kept in (self.keys, self.values))
+        keys[:, :, : self.length] = self.keys[:, :, : self.length]
+        values[:, :, : self.length] = self.values[:, :, : self.length]
+        return keys, values
