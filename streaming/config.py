@@ -43,7 +43,10 @@ class Config:
     idle_timeout_s: float = _option(300.0, "a client that sends nothing for so long is let go", group="server")
     api_keys: tuple[str, ...] = _option((), "keys that clients must present; none: open", group="server", secret=True)
     allowed_origins: tuple[str, ...] = _option(
-        (), "further web origins whose pages may connect, such as https://example.org", group="server"
+        (),
+        "further web origins whose pages may connect, such as https://example.org; "
+        "a server without keys also answers to their names",
+        group="server",
     )
     model: str = _option("nano", f"model family: {', '.join(FAMILIES)}", group="engine")
     whisper: str = _option(

@@ -1,6 +1,7 @@
 """The plain HTTP side: the page, who may come in, and what monitors ask."""
 
 import hmac
+import ipaddress
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -48,8 +49,38 @@ def is_welcome_origin(request: web.Request, config: Config) -> bool:
     origin = request.headers.get(hdrs.ORIGIN)
     if origin is None or origin in config.allowed_origins:
         return True
-    parts = urlsplit(origin)
-    return parts.hostname in _LOCAL_NAMES or (bool(parts.netloc) and parts.netloc == request.host)
+    name = _host_name(origin)
+    return name in _LOCAL_NAMES or (name is not None and urlsplit(origin).netloc == request.host)
+
+
+def is_known_host(request: web.Request, config: Config) -> bool:
+    """Whether the request names a host that may be this server; always, where a key guards it.
+
+    Without a key, the address alone protects a server on a private network: a stranger's page must not reach it by
+    pointing the stranger's own name at that address (DNS rebinding). An address in digits cannot be pointed
+    anywhere. A client that names no host is no browser.
+    """
+    named = request.headers.get(hdrs.HOST)
+    if config.api_keys or named is None:
+        return True
+    name = _host_name(f"//{named}")
+    known = {_host_name(origin) for origin in config.allowed_origins} | {config.host.lower(), *_LOCAL_NAMES}
+    return name is not None and (name in known or _is_address(name))
+
+
+def _host_name(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:  # a bracket without its other half
+        return None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def error_response(status: int, code: str, message: str) -> web.Response:
@@ -58,11 +89,20 @@ def error_response(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": {"message": message, "type": kind, "code": code, "param": None}}, status=status)
 
 
-def require_key(config: Config) -> Middleware:
-    """Middleware: what is under /v1 and /metrics needs a key. The WebSocket answers for itself, in its own words."""
+def guard(config: Config) -> Middleware:
+    """Middleware: the host must be known, and what is under /v1 and /metrics needs a key.
+
+    The WebSocket answers for a missing key itself, in its own words.
+    """
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if not is_known_host(request, config):
+            message = (
+                f"this server does not know itself as {request.host!r}: open it by its address in digits, "
+                f"or start it with --allowed-origins http://{request.host}, or with --api-keys"
+            )
+            return error_response(403, "host_not_allowed", message)
         closed = request.path.startswith("/v1/") or request.path == "/metrics"
         upgrades = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
         if closed and not upgrades and not is_authorised(request, config):

@@ -110,7 +110,7 @@ class Gateway:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _routes(self, page: Path | None) -> web.Application:
-        app = web.Application(middlewares=[http.require_key(self._config)])
+        app = web.Application(middlewares=[http.guard(self._config)])
         app.router.add_get("/v1/realtime", self._realtime)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)

@@ -1,0 +1,64 @@
+"""Who may come in: a page of a stranger must not, whatever name it gives this machine."""
+
+import aiohttp
+import pytest
+
+from streaming.config import Config
+from tests.streaming.gateway.place import call, serving
+
+OPEN = Config(host="omni.home", allowed_origins=("https://friend.example",))
+
+
+@pytest.mark.parametrize(
+    ("host", "known"),
+    [
+        ("localhost:8000", True),
+        ("127.0.0.1", True),
+        ("[::1]:8000", True),
+        ("192.168.1.7:8000", True),
+        ("omni.home:8000", True),
+        ("OMNI.home", True),
+        ("friend.example", True),
+        ("rebound.example:8000", False),
+        ("localhost.rebound.example", False),
+        ("friend.example.rebound.example", False),
+        ("[::1", False),
+        ("", False),
+    ],
+)
+async def test_without_a_key_only_known_hosts_are_served(host: str, known: bool) -> None:
+    async with (
+        serving(OPEN) as place,
+        aiohttp.ClientSession(headers={"Host": host}) as http,
+        http.get(f"{place.address}/v1/models") as reply,
+    ):
+        assert reply.status == (200 if known else 403)
+        if not known:
+            error = (await reply.json())["error"]
+            assert error["code"] == "host_not_allowed"
+            assert "--allowed-origins" in error["message"]
+
+
+async def test_a_page_at_a_name_that_points_here_cannot_call_though_it_is_its_own_origin() -> None:
+    async with serving() as place, aiohttp.ClientSession(headers={"Host": "rebound.example"}) as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with call(http, place, origin="http://rebound.example"):
+                pass
+        assert refused.value.status == 403
+
+
+async def test_a_key_opens_under_any_name() -> None:
+    headers = {"Host": "omni.example", "Authorization": "Bearer sekret"}
+    async with serving(Config(api_keys=("sekret",))) as place, aiohttp.ClientSession(headers=headers) as http:
+        async with http.get(f"{place.address}/v1/models") as reply:
+            assert reply.status == 200
+        async with call(http, place, origin="http://omni.example") as peer:
+            assert await peer.until("session.created")
+
+
+async def test_an_origin_that_is_no_address_is_refused_in_words() -> None:
+    async with serving() as place, aiohttp.ClientSession() as http:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            async with call(http, place, origin="http://[::1"):
+                pass
+        assert refused.value.status == 403
