@@ -202,7 +202,7 @@ class Session:
         item = self._talk.dialogue.truncate(item_id, heard_s)
         part = item.parts[0]
         if isinstance(part, AudioPart):
-            if self._talk.dialogue.is_latest_answer(item_id):
+            if self._talk.dialogue.is_latest_answer(item_id) and item_id not in self._talk.written:
                 # a prepared answer would be taken for this one, and so would the place before the user's turn
                 self._speaker.discard()
                 self._talk.pipeline.tell(Truncate(part.duration_s))

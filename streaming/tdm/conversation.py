@@ -37,10 +37,13 @@ class Conversation:
         """what was said in committed items whose words are not known yet, by their ids"""
         self.stale = False
         """the model's state no longer matches; it is made anew between turns"""
+        self.written: frozenset[str] = frozenset()
+        """items that the model's state was made with: it was told their words, and knows nothing of their sound"""
 
     def rebuild(self) -> None:
         """Make the model's state anew from the settings and the dialogue."""
         self.stale = False
+        self.written = frozenset(item.id for item in self.dialogue)
         self.pipeline.tell(Open(self.settings.instructions, self._voice()))
         for item in self.dialogue:
             self.inform(item)
