@@ -254,10 +254,9 @@ class Checkpoint:
         except (pickle.UnpicklingError, RuntimeError, EOFError, AttributeError) as error:
             raise CheckpointError(f"{path} is no state dict of tensors alone; download it again") from error
         wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
-        analysis = {name for name in shapes if name.startswith("feature_extractor.")} - wanted.keys()
-        if not (report := compare(shapes, wanted, analysis)).ok:
+        if not (report := compare(shapes, wanted)).ok:
             raise CheckpointError(f"{path} does not fit the vocoder: {report}")
-        _assign(module, {name: state[name].float() for name in wanted})
+        _assign(module, {name: tensor.float() for name, tensor in state.items()})
 
 
 def _assign(module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:

@@ -40,8 +40,8 @@ def minicpm_o(config: MiniCpmOConfig) -> dict[str, Shape]:
 
 
 def unread(names: Shapes, config: MiniCpmOConfig) -> frozenset[str]:
-    """Those of the names that inference never reads: they may be absent, and no part has a place for them."""
-    starts = ["tts.model.embed_tokens.", "tts.dvae.encoder.", "tts.dvae.downsample_conv."]
+    """Those of the names that no part has a place for: the checkpoint may have them or not."""
+    starts = ["tts.model.embed_tokens."]
     if config.vision is None:
         starts += ["vpm.", "resampler."]
     elif config.vision.drop_vision_last_layer:
@@ -50,7 +50,7 @@ def unread(names: Shapes, config: MiniCpmOConfig) -> frozenset[str]:
         starts += ["apm.", "audio_projection_layer."]
     if config.tts is None:
         starts += ["tts."]
-    return frozenset(name for name in names if name.startswith(tuple(starts)) or ".project_in." in name)
+    return frozenset(name for name in names if name.startswith(tuple(starts)))
 
 
 def language_model(config: DecoderConfig) -> dict[str, Shape]:
@@ -64,7 +64,7 @@ def language_model(config: DecoderConfig) -> dict[str, Shape]:
 
 
 def vocoder(config: VocosConfig) -> dict[str, Shape]:
-    """All tensors of assets/Vocos.pt; those of `feature_extractor.` are never read."""
+    """All tensors of assets/Vocos.pt."""
     bins = config.n_fft // 2 + 1
     shapes: dict[str, Shape] = {
         "feature_extractor.mel_spec.spectrogram.window": (config.n_fft,),

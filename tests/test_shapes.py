@@ -4,10 +4,19 @@ import json
 from pathlib import Path
 
 import torch
+from safetensors.torch import save_file
+from torch import nn
 
+from omni.audio.encoder import AudioEncoder, AudioProjector
+from omni.checkpoint import SINGLE, Checkpoint
 from omni.configs import MiniCpmOConfig
-from omni.shapes import Shape, language_model, minicpm_o, n_parameters, unread, vocoder
+from omni.shapes import Shape, minicpm_o, n_parameters, unread, vocoder
+from omni.speech.talker import Talker
+from omni.speech.vocoder import Vocoder
 from omni.text.llm import LanguageModel
+from omni.vision.encoder import VisionEncoder
+from omni.vision.resampler import VisionResampler
+from tests.tiny import CONFIG
 
 RELEASED = {
     name: tuple(shape)
@@ -64,17 +73,43 @@ def test_the_vocoder_has_83_tensors() -> None:
     assert shapes["head.out.weight"] == (1026, 512)
 
 
-def test_the_language_model_on_the_meta_device_has_the_table_s_names() -> None:
+def parts(config: MiniCpmOConfig) -> dict[str, nn.Module]:
+    """Every part that the checkpoint names, on the meta device."""
+    assert config.vision
+    assert config.resampler
+    assert config.audio
+    assert config.tts
     with torch.device("meta"):
-        model = LanguageModel(FULL_SIZE.llm)
-    built: dict[str, Shape] = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    assert built == language_model(FULL_SIZE.llm)
-    assert {f"llm.{name}": shape for name, shape in built.items()}.items() <= RELEASED.items()
+        return {
+            "llm.": LanguageModel(config.llm),
+            "vpm.": VisionEncoder(config.vision),
+            "resampler.": VisionResampler(config.resampler),
+            "apm.": AudioEncoder(config.audio),
+            "audio_projection_layer.": AudioProjector(config.audio),
+            "tts.": Talker(config.tts),
+        }
 
 
-def test_what_nobody_reads_is_the_way_from_mel_to_codes_and_a_table_without_use() -> None:
-    names = unread(RELEASED, FULL_SIZE)
-    assert len(names) == 122
-    assert "tts.model.embed_tokens.weight" in names
-    assert "tts.dvae.encoder.conv_out.weight" in names
-    assert not [name for name in names if name.startswith(("llm.", "vpm.", "tts.dvae.decoder.", "tts.emb"))]
+def built(module: nn.Module, prefix: str = "") -> dict[str, Shape]:
+    return {f"{prefix}{name}": tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+
+
+def test_the_full_size_parts_on_the_meta_device_are_the_table() -> None:
+    found = {name: shape for prefix, part in parts(FULL_SIZE).items() for name, shape in built(part, prefix).items()}
+    ignored = {name: RELEASED[name] for name in unread(RELEASED, FULL_SIZE)}
+    assert ignored == {"tts.model.embed_tokens.weight": (32000, 768)}
+    assert {**found, **ignored} == RELEASED
+    with torch.device("meta"):
+        assert built(Vocoder(FULL_SIZE.vocos)) == vocoder(FULL_SIZE.vocos)
+
+
+def test_a_small_checkpoint_fills_every_part(tmp_path: Path) -> None:
+    config = MiniCpmOConfig.from_json(CONFIG)
+    tensors = {name: torch.randn(shape).bfloat16() for name, shape in minicpm_o(config).items()}
+    save_file(tensors, tmp_path / SINGLE)
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG))
+    checkpoint = Checkpoint(tmp_path)
+    for prefix, part in parts(checkpoint.config).items():
+        checkpoint.load(part, prefix, device="cpu", dtype=torch.float32)
+        for name, tensor in part.state_dict().items():
+            assert torch.equal(tensor, tensors[prefix + name].float())
