@@ -43,6 +43,7 @@ class TalkerState:
     speaker: Tensor
     """[D], of length 1"""
     cache: KvCache
+    """grows with the frames: at full size a slot takes 120 KB, and most segments are short"""
     text: list[int] = field(default_factory=list)
     """ids in the slots from 0 on"""
     n_text: int = 0
@@ -178,7 +179,7 @@ class Talker(nn.Module):
         pasts = [self.bos_slot + len(state.frames) for state in states]
         n_slots = max(pasts) + 1
         for state, past in zip(states, pasts, strict=True):
-            self._reserve(state, past + 1)
+            state.cache.reserve(past + 1)
         inputs = torch.stack([self._embed(state.frames[-1]) if state.frames else self._opening() for state in states])
         visible = [self.visible_slots(past, state.n_text, n_slots) for past, state in zip(pasts, states, strict=True)]
         mask = _additive(torch.stack(visible)).to(inputs).unsqueeze(1)
@@ -220,16 +221,6 @@ class Talker(nn.Module):
     def _embed(self, frame: Tensor) -> Tensor:
         embedded = [table(code) for table, code in zip(self.emb_code, frame, strict=True)]
         return torch.stack(embedded).sum(0)
-
-    def _reserve(self, state: TalkerState, n_slots: int) -> None:
-        """Room for n slots. Full-size caches take 120 KB a slot, and most segments are short: so they grow."""
-        old = state.cache
-        if n_slots <= old.capacity:
-            return
-        state.cache = self.model.new_cache(2 * old.capacity)
-        state.cache.keys[:, :, : old.length] = old.keys[:, :, : old.length]
-        state.cache.values[:, :, : old.length] = old.values[:, :, : old.length]
-        state.cache.length = old.length
 
 
 def _additive(visible: Tensor) -> Tensor:
