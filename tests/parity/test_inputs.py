@@ -3,14 +3,17 @@
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from omni.audio.clips import clip_mel, n_audio_tokens, n_mel_frames
 from omni.audio.encoder import AudioEncoder, AudioProjector, AudioState
+from omni.audio.features import FRAMES_PER_S
 from omni.configs import SliceConfig, read_audio, read_resampler, read_vision
 from omni.text import template
 from omni.types import Picture
@@ -21,7 +24,6 @@ from tests.parity.golden import Golden, Record, assert_close
 from tests.parity.test_slicing import config_of
 
 LIMIT = 5e-5
-GROUP = 25
 
 
 @dataclass
@@ -50,8 +52,10 @@ class Model:
         vision = read_vision(config)
         self.vision = VisionEncoder(vision)
         self.resampler = VisionResampler(read_resampler(config, vision))
-        self.audio = AudioEncoder(read_audio(config))
-        self.projector = AudioProjector(read_audio(config))
+        audio = read_audio(config)
+        self.audio = AudioEncoder(audio)
+        self.projector = AudioProjector(audio)
+        self.group = n_audio_tokens(int(audio.audio_chunk_length * FRAMES_PER_S), audio.audio_pool_step)
         self.vision.load_state_dict(self.golden.weights("vpm."), strict=True)
         self.resampler.load_state_dict(self.golden.weights("resampler."), strict=True)
         self.audio.load_state_dict(self.golden.weights("apm."), strict=True)
@@ -70,7 +74,7 @@ class Model:
 
     def sound(self, name: str) -> str:
         n_frames = n_mel_frames(len(self.golden.tensors[name]))
-        return template.audio_placeholder(n_audio_tokens(n_frames, self.projector.pool_step), GROUP)
+        return template.audio_placeholder(n_audio_tokens(n_frames, self.projector.pool_step), self.group)
 
     def contents(self, parts: list[dict[str, Any]], limit: int | None, numbered: bool) -> list[str]:
         texts = []
@@ -193,3 +197,26 @@ def test_features_of_every_unit(model: Model, record_property: Record) -> None:
             if "sys_prompt" in step:
                 state.clear()
             assert state.length == expected["audio_cache_after"]
+
+
+def test_features_of_chats(model: Model, record_property: Record) -> None:
+    """Outside a live stream all clips are one batch, and the sounds of a message are one clip."""
+    tensors, row_step = model.golden.tensors, model.golden.facts["image_embeds_row_step"]
+    expected = {step["name"]: step for step in model.golden.facts["expected"]["steps"]}
+    for chat in model.golden.facts["chats"]:
+        name, limit = chat["name"], chat.get("options", {}).get("max_slice_nums")
+        contents = [message["content"] for messages in chat["msgs"] for message in messages]
+        pictures = [model.picture(part["image"]) for content in contents for part in content if "image" in part]
+        for i, row in enumerate(model.see(pictures, limit)):
+            wanted = tensors[f"out.{name}.image_embeds.{i}"]
+            assert_close(row[::row_step], wanted, LIMIT, record_property, f"{name} image {i}")
+        sounds = [[tensors[part["audio"]].numpy() for part in content if "audio" in part] for content in contents]
+        mels = [torch.from_numpy(clip_mel(np.concatenate(parts))) for parts in sounds if parts]
+        assert [mel.shape[1] for mel in mels] == list(chain(*expected[name]["audio_frames"]))
+        with torch.inference_mode():
+            rows = [
+                model.projector(encoded[: (mel.shape[1] + 1) // 2])
+                for encoded, mel in zip(model.audio(mels), mels, strict=True)
+            ]
+        for i, row in enumerate(rows):
+            assert_close(row, tensors[f"out.{name}.audio_embeds.{i}"], LIMIT, record_property, f"{name} audio {i}")
