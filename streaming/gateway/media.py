@@ -1,6 +1,6 @@
-"""Voice activity of many sessions in a small thread pool, because it is too heavy for the event loop.
+"""Voice activity of many sessions in a thread beside the event loop, for which it is too heavy.
 
-The pool sees one call's arguments and nothing shared. Only the event loop touches what is kept between calls.
+The thread sees one call's arguments and nothing shared. Only the event loop touches what is kept between calls.
 """
 
 import asyncio

@@ -34,7 +34,8 @@ PATIENCE_S = 10.0
 """a client that takes nothing of what it is sent for so long is let go"""
 STOP_S = 5.0
 """time that calls have to end when the server stops"""
-_POOL_THREADS = 2
+_MEDIA_THREADS = 2
+"""decode pictures and long sound; voice activity has a thread of its own, so that it never waits behind these"""
 
 
 Load = Callable[[Config], tuple[OmniModel[Any], ActivityModel[Any]]]
@@ -64,7 +65,8 @@ class Gateway:
         self._ended = asyncio.Event()
         self._stopping = False
         self._service: _Service | None = None
-        self._pool = ThreadPoolExecutor(_POOL_THREADS, thread_name_prefix="media")
+        self._media_pool = ThreadPoolExecutor(_MEDIA_THREADS, thread_name_prefix="media")
+        self._activity_pool = ThreadPoolExecutor(1, thread_name_prefix="activity")
         self.app = self._routes(page)
 
     @property
@@ -83,8 +85,8 @@ class Gateway:
         shared = Shared(
             engine=worker,
             clock=self._clock,
-            pool=self._pool,
-            open_activity=PooledActivity(activity, model.timing, self._pool).open,
+            pool=self._media_pool,
+            open_activity=PooledActivity(activity, model.timing, self._activity_pool).open,
             idle_timeout_s=self._config.idle_timeout_s,
             max_session_s=self._config.max_session_s,
             patience_s=self._patience_s,
@@ -107,7 +109,8 @@ class Gateway:
         if self._service is not None:
             # waits for the engine's thread, which finishes what it has in hand
             await asyncio.to_thread(self._service.worker.stop)
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        for pool in (self._media_pool, self._activity_pool):
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _routes(self, page: Path | None) -> web.Application:
         app = web.Application(middlewares=[http.guard(self._config)])

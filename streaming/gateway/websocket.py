@@ -163,7 +163,7 @@ class Shared:
     engine: Engine
     clock: Clock
     pool: Executor
-    """decodes pictures"""
+    """decodes pictures and long sound"""
     open_activity: Callable[[], Activity]
     idle_timeout_s: float
     max_session_s: float

@@ -5,6 +5,7 @@ import base64
 import contextlib
 import gc
 import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import psutil
 import pytest
 from openai import AsyncOpenAI
 
-from omni.types import Delta, Transcript, Unit
+from omni.types import Delta, Picture, Transcript, Unit
 from streaming.config import Config
 from streaming.gateway import websocket
 from streaming.gateway.server import Gateway, StartError, listening
+from streaming.gateway.wire import deferred
 from streaming.tdm.clock import ManualClock, SystemClock
 from tests.fakes import ScriptedModel, ScriptedState, read, say, silence
 from tests.streaming.gateway.place import RATE, Peer, Place, call, encoded, serving
@@ -186,6 +188,30 @@ async def test_before_the_models_are_warm_nobody_is_let_in(http: aiohttp.ClientS
             assert reply.status == 503
         async with http.ws_connect(f"{address}/v1/realtime") as connection:
             assert (await Peer(connection).closed())[0] == 1013
+
+
+async def test_pictures_that_take_their_time_hold_up_nobody_who_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = threading.Event()
+
+    def decode_slowly(_: bytes) -> Picture:
+        held.wait(60)
+        return np.zeros((8, 8, 3), np.uint8)
+
+    monkeypatch.setattr(deferred, "decode_image", decode_slowly)
+    content = [{"type": "input_image", "image_url": "data:image/png;base64,AAAA"}]
+    async with serving() as place, contextlib.AsyncExitStack() as clients:
+        http = await clients.enter_async_context(aiohttp.ClientSession())
+        for _ in range(3):
+            shower = await clients.enter_async_context(call(http, place))
+            await shower.until("session.created")
+            await shower.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        speaker = await clients.enter_async_context(call(http, place))
+        await speaker.until("session.created")
+        try:
+            await speaker.send("input_audio_buffer.append", audio=encoded(say("hello", RATE)))
+            assert await speaker.until("input_audio_buffer.speech_started")
+        finally:
+            held.set()
 
 
 # ---------------------------------------------------------------- bad input
