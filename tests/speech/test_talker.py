@@ -54,6 +54,18 @@ def test_the_batch_is_invisible(talker: Talker) -> None:
         assert alone.finished
 
 
+def test_rows_at_different_places_do_not_mix(talker: Talker) -> None:
+    ahead, behind = opened(talker, TEXT, 1), opened(talker, TEXT[:12], 2)
+    talker.generate([ahead], [tiny.ending([100], 1)])
+    scores = talker.logits([ahead, behind])
+    for state, row in zip((ahead, behind), scores, strict=True):
+        torch.testing.assert_close(talker.logits([state])[0], row)
+    draws = tiny.ending([100], 3), tiny.ending([12], 4)
+    talker.generate([ahead, behind], draws)
+    assert (len(ahead.frames), len(behind.frames)) == (50, 12)
+    assert (ahead.finished, behind.finished) == (False, True)
+
+
 def test_text_to_come_is_invisible(talker: Talker) -> None:
     n_visible = talker.visible_text(talker.bos_slot + 24)
     short, long = opened(talker, TEXT[:n_visible]), opened(talker, TEXT)
