@@ -3,12 +3,13 @@
 Follows the released streaming loop, with these differences, each of which `as_released` takes back:
 - A piece is sent up to its last 2048 samples; the loop holds back whole pieces from the second one on.
 - At a new segment the sound is cross-faded like everywhere; the loop repeats 2048 samples there.
-- In a new segment a call waits for all the text that its frames may see; the loop starts at ten tokens, and the
-  frames then see empty slots.
-And these, which leave alone what the loop does right:
+- A call waits for the text that its frames may see, no more and no less; the loop asks for ten more tokens with
+  every call, and in a new segment begins again at ten, so that frames there see empty slots.
+And these, which change nothing where the loop is right:
 - Text behind the division of a long answer is spoken even if nothing follows it; the loop forgets it.
 - Text beyond the slots that a segment has is moved to another segment; the loop cuts it off.
 - Text whose last word is read differently once more of it is known is put right in the talker's memory.
+- A number that bursts cut in two keeps the space between its words (see spelling.py).
 - Where nothing is to be said, nothing is said.
 
 What stays as released, because it decides which tokens the talker reads: digits and asterisks of the first burst are
