@@ -13,6 +13,9 @@ from streaming.tdm.playout import Playout
 
 POLL_S = 0.02
 """pause before a model that had nothing to say (a remote one) is asked again"""
+SILENCE_S = 40.0
+"""a model that gives nothing for so long, though asked again and again, has failed; longer than an endpoint's own
+time-out of 30 s, which knows better what is wrong"""
 MAX_AHEAD_S = 6.0
 """speech that is made beyond the listener's position; then the model waits (law 11)"""
 
@@ -108,6 +111,8 @@ class Answer:
         """text of an answer that does not speak; None ends it"""
         self._pipeline = pipeline
         self._clock = clock
+        self._latest_s = 0.0
+        """when the model last gave something, or was not asked because the answer was on hold or far enough ahead"""
         self._going = asyncio.Event()
         self._going.set()
 
@@ -125,7 +130,7 @@ class Answer:
         """Decode to the end of the turn. Cancel the task to give the answer up.
 
         Raises:
-            EngineError: the model failed.
+            EngineError: the model failed, or gave nothing for SILENCE_S.
         """
         try:
             await self._decode()
@@ -135,6 +140,7 @@ class Answer:
 
     async def _decode(self) -> None:
         await self._pipeline.ask(Begin(self.reply))
+        self._latest_s = self._clock.now_s()
         last = ended = False
         while not ended:
             progress = False
@@ -146,8 +152,16 @@ class Answer:
                     ended = ended or self._take(delta)
             if not self.reply.speaks and last:
                 ended = True
-            if not progress and not ended:
-                await self._clock.sleep_until(self._clock.now_s() + POLL_S)
+            if progress:
+                self._latest_s = self._clock.now_s()
+            elif not ended:
+                await self._poll()
+
+    async def _poll(self) -> None:
+        now_s = self._clock.now_s()
+        if now_s - self._latest_s >= SILENCE_S:
+            raise EngineError(f"it gave nothing for {SILENCE_S:.0f} s; ask again, or look at what serves the model")
+        await self._clock.sleep_until(now_s + POLL_S)
 
     def _phases(self, last: bool) -> tuple[Phase, ...]:
         if not self.reply.speaks:
@@ -171,7 +185,10 @@ class Answer:
 
     async def _room(self) -> None:
         """Wait while the answer is on hold, or enough is ready ahead of the listener."""
+        waits = not self._going.is_set() or self.playout.ahead_s > MAX_AHEAD_S
         await self._going.wait()
         while self.playout.ahead_s > MAX_AHEAD_S:
             await self._clock.sleep_until(self._clock.now_s() + 0.1)
             await self._going.wait()
+        if waits:
+            self._latest_s = self._clock.now_s()

@@ -6,10 +6,11 @@ import pytest
 
 from omni.model import Capabilities
 from omni.timing import Timing
-from omni.types import TextDelta
+from omni.types import Delta, Reply, TextDelta, TurnEnd
 from streaming.tdm.clock import ManualClock, settle
-from streaming.tdm.jobs import Close, Done, Failed, Job, MarkState, Rewind
-from streaming.tdm.pipeline import EngineError, Pipeline
+from streaming.tdm.jobs import Close, Done, Failed, Job, MarkState, Rewind, Step
+from streaming.tdm.pipeline import SILENCE_S, Answer, EngineError, Pipeline
+from streaming.tdm.playout import Playout
 
 
 class Recorder:
@@ -68,3 +69,48 @@ async def test_closing_gives_everything_up() -> None:
     pipeline.close()
     assert future.cancelled()
     assert isinstance(engine.jobs[-1].work, Close)
+
+
+class Halting(Recorder):
+    """A model that is asked in vain, until `says` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.says: tuple[Delta, ...] = ()
+        self.pipeline: Pipeline | None = None
+
+    def submit(self, job: Job) -> None:
+        super().submit(job)
+        assert self.pipeline is not None
+        deltas = self.says if isinstance(job.work, Step) else ()
+        asyncio.get_running_loop().call_soon(self.pipeline.deliver, Done(job, deltas))
+
+
+def answering() -> tuple[Halting, ManualClock, Answer, "asyncio.Task[None]"]:
+    engine, clock = Halting(), ManualClock()
+    engine.pipeline = Pipeline("s", engine, clock, lost=lambda: None)
+    answer = Answer(engine.pipeline, clock, Playout(clock, engine.timing, 0.5), Reply(speaks=False))
+    return engine, clock, answer, asyncio.create_task(answer.run())
+
+
+async def test_a_model_that_gives_nothing_is_given_up_in_words() -> None:
+    _, clock, _, run = answering()
+    await clock.advance(SILENCE_S - 1)
+    assert not run.done()
+    await clock.advance(2.0)
+    with pytest.raises(EngineError, match="gave nothing for"):
+        await run
+
+
+async def test_a_slow_model_and_an_answer_on_hold_are_not_given_up() -> None:
+    engine, clock, answer, run = answering()
+    await clock.advance(SILENCE_S - 1)
+    answer.hold()
+    await clock.advance(2 * SILENCE_S)
+    answer.resume()
+    await clock.advance(SILENCE_S - 1)
+    assert not run.done()
+    engine.says = (TextDelta("at last", last=True), TurnEnd("completed", 2))
+    await clock.advance(1.0)
+    await run
+    assert answer.text.startswith("at last")
