@@ -47,6 +47,9 @@ from streaming.tdm.turns import Activity
 
 CloseReason = Literal["client", "busy", "idle", "expired", "too_slow", "shutdown", "fault"]
 
+_WORK = AppendImage | Update | Commit | CreateItem | DeleteItem | TruncateItem | Respond
+"""commands that give the model something to do; sound has a bound of its own, in the multiplexer"""
+
 
 class Session:
     """See the module. All methods belong to one event loop, and are called one at a time."""
@@ -105,6 +108,10 @@ class Session:
         try:
             if isinstance(command, AppendAudio):
                 await self._listener.hear(command.pcm)
+            elif self._talk.pipeline.busy and isinstance(command, _WORK):
+                raise RefusedError(
+                    "rate_limit_exceeded", "The model is still busy with what was sent before; wait, and send it again."
+                )
             else:
                 self._handle(command)
         except RefusedError as error:

@@ -10,6 +10,9 @@ from streaming.tdm.dialogue import Dialogue, text_of
 from streaming.tdm.jobs import Listen, Open
 from streaming.tdm.pipeline import Engine, Pipeline
 
+MAX_REPLAYED = 200
+"""newest items that a new model state is told of: more than any model's context keeps of a spoken conversation"""
+
 
 class Outlet(Protocol):
     """Where a session's events go."""
@@ -45,7 +48,7 @@ class Conversation:
         self.stale = False
         self.written = frozenset(item.id for item in self.dialogue)
         self.pipeline.tell(Open(self.settings.instructions, self._voice()))
-        for item in self.dialogue:
+        for item in [*self.dialogue][-MAX_REPLAYED:]:
             self.inform(item)
 
     def inform(self, item: Item) -> None:

@@ -9,6 +9,10 @@ from streaming.events import AudioPart, ImagePart, Item, ItemStatus, Part, Refus
 
 MAX_ITEMS = 2_000
 """beyond it the oldest are forgotten, so that an endless call stays bounded"""
+MAX_PICTURES = 8
+"""newest pictures that are kept: each takes megabytes, and no model looks back further"""
+PICTURE_GONE = TextPart("[A picture was here.]")
+"""stands where an older picture stood"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +76,8 @@ class Dialogue:
             self._items = {other.id: other for other in items}
         while len(self._items) > MAX_ITEMS:
             self.delete(next(iter(self._items)))
+        if any(isinstance(part, ImagePart) for part in item.parts):
+            self._forget_pictures()
         return previous
 
     def replace(self, item: Item) -> None:
@@ -107,6 +113,18 @@ class Dialogue:
         self.get(item_id)
         del self._items[item_id]
         self._spoken.pop(item_id, None)
+
+    def _forget_pictures(self) -> None:
+        """Keep the newest MAX_PICTURES pictures."""
+        left = MAX_PICTURES
+        for item in reversed([*self._items.values()]):
+            parts: list[Part] = []
+            for part in reversed(item.parts):
+                is_picture = isinstance(part, ImagePart)
+                parts.insert(0, PICTURE_GONE if is_picture and left == 0 else part)
+                left = max(0, left - is_picture)
+            if PICTURE_GONE in parts:
+                self._items[item.id] = replace(item, parts=tuple(parts))
 
     def _heard_part(self, item_id: str, heard_s: float) -> AudioPart:
         spoken = self._spoken[item_id]

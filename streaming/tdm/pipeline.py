@@ -13,6 +13,8 @@ from streaming.tdm.playout import Playout
 
 POLL_S = 0.02
 """pause before a model that had nothing to say (a remote one) is asked again"""
+MAX_JOBS = 1_000
+"""jobs of one session that may wait for the engine: three times what the replay of a long conversation takes"""
 SILENCE_S = 40.0
 """a model that gives nothing for so long, though asked again and again, has failed; longer than an endpoint's own
 time-out of 30 s, which knows better what is wrong"""
@@ -53,10 +55,18 @@ class Pipeline:
         self._count = 0
         self._waiting: dict[int, tuple[int, asyncio.Future[tuple[Delta, ...]]]] = {}
 
+    @property
+    def busy(self) -> bool:
+        """So much waits for the engine that a client should not ask for more."""
+        return len(self._waiting) >= MAX_JOBS // 2
+
     def ask(self, work: Work, due_in_s: float = 0.0) -> "asyncio.Future[tuple[Delta, ...]]":
-        """Submit work now; the future gives its deltas, or raises EngineError."""
+        """Submit work now; the future gives its deltas, or raises EngineError, also if MAX_JOBS wait already."""
         self._count += 1
         future: asyncio.Future[tuple[Delta, ...]] = asyncio.get_running_loop().create_future()
+        if len(self._waiting) >= MAX_JOBS:
+            future.set_exception(EngineError("too much of this call waits for it"))
+            return future
         self._waiting[self._count] = (self.turn, future)
         due_s = self._clock.now_s() + due_in_s
         self._engine.submit(Job(self._session_id, self._count, self.turn, work, due_s))

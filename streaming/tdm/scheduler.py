@@ -8,7 +8,7 @@ from streaming.tdm.jobs import Job, Listen, Step
 class Scheduler:
     """In a session, in order; between sessions, earliest deadline first, equal work together.
 
-    Bounded by its callers: a session has at most a handful of jobs outstanding, and sessions are admitted.
+    Bounded by its callers: a session's pipeline lets at most MAX_JOBS wait, and sessions are admitted.
     """
 
     def __init__(self, max_batch: int = 1) -> None:

@@ -1,11 +1,12 @@
 """Items in order, and answers cut to what was heard."""
 
+import numpy as np
 import pytest
 
 from omni.types import Word
-from streaming.events import AudioPart, Item, RefusedError, TextPart
+from streaming.events import AudioPart, ImagePart, Item, RefusedError, TextPart
 from streaming.tdm import dialogue as module
-from streaming.tdm.dialogue import Dialogue
+from streaming.tdm.dialogue import MAX_PICTURES, PICTURE_GONE, Dialogue
 
 
 def text(item_id: str) -> Item:
@@ -60,3 +61,15 @@ def test_an_endless_call_stays_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in "abcde":
         dialogue.add(text(name))
     assert [item.id for item in dialogue] == ["c", "d", "e"]
+
+
+def test_only_the_newest_pictures_are_kept_and_the_words_beside_the_others_stay() -> None:
+    dialogue = Dialogue()
+    for index in range(MAX_PICTURES // 2 + 2):
+        pictures = [ImagePart(np.full((2, 2, 3), 2 * index + i, np.uint8)) for i in range(2)]
+        dialogue.add(Item(f"i{index}", "user", (pictures[0], TextPart(str(index)), pictures[1])))
+    parts = [part for item in dialogue for part in item.parts]
+    kept = [int(part.image[0, 0, 0]) for part in parts if isinstance(part, ImagePart)]
+    assert kept == list(range(4, 4 + MAX_PICTURES))
+    assert parts.count(PICTURE_GONE) == 4
+    assert dialogue.get("i0").parts == (PICTURE_GONE, TextPart("0"), PICTURE_GONE)

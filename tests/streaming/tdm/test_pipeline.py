@@ -9,7 +9,7 @@ from omni.timing import Timing
 from omni.types import Delta, Reply, TextDelta, TurnEnd
 from streaming.tdm.clock import ManualClock, settle
 from streaming.tdm.jobs import Close, Done, Failed, Job, MarkState, Rewind, Step
-from streaming.tdm.pipeline import SILENCE_S, Answer, EngineError, Pipeline
+from streaming.tdm.pipeline import MAX_JOBS, SILENCE_S, Answer, EngineError, Pipeline
 from streaming.tdm.playout import Playout
 
 
@@ -61,6 +61,19 @@ async def test_what_was_given_up_is_dropped_when_it_comes() -> None:
     assert engine.cancelled == [1]
     assert pipeline.ask(Rewind("a"))
     assert [job.turn for job in engine.jobs] == [0, 1]
+
+
+async def test_a_session_cannot_queue_without_end() -> None:
+    engine, pipeline = line()
+    for _ in range(MAX_JOBS + 5):
+        pipeline.tell(MarkState("a"))
+    assert len(engine.jobs) == MAX_JOBS
+    with pytest.raises(EngineError, match="too much"):
+        await pipeline.ask(MarkState("a"))
+    pipeline.deliver(Done(engine.jobs[0]))
+    pipeline.tell(MarkState("a"))
+    pipeline.close()
+    assert [len(engine.jobs), type(engine.jobs[-1].work)] == [MAX_JOBS + 2, Close]
 
 
 async def test_closing_gives_everything_up() -> None:

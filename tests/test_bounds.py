@@ -1,0 +1,41 @@
+"""What one client can make the server hold is bounded, and the others notice nothing of it."""
+
+from streaming.commands import CreateItem, DeleteItem, Respond
+from streaming.events import Fault, Item, TextPart
+from streaming.tdm.conversation import MAX_REPLAYED
+from streaming.tdm.dialogue import text_of
+from streaming.tdm.pipeline import MAX_JOBS
+from tests.fakes import Client, Stage
+
+
+def typed(text: str, item_id: str = "item_typed") -> CreateItem:
+    return CreateItem(Item(item_id, "user", (TextPart(text),)))
+
+
+def last_said(client: Client) -> str:
+    return text_of(client.session.items[-1].parts).strip()
+
+
+async def test_a_client_that_asks_for_more_than_the_model_can_do_is_told_and_the_others_notice_nothing() -> None:
+    stage = Stage()
+    flooding, other = await stage.join("a"), await stage.join("b")
+    for index in range(2 * MAX_JOBS):
+        await flooding.session.handle(typed("word", f"item_{index}"))
+    faults = [event for event in flooding.events if isinstance(event, Fault)]
+    assert {fault.code for fault in faults} == {"rate_limit_exceeded"}
+    await other.session.handle(typed("hello"))
+    await other.session.handle(Respond())
+    await stage.wait(2.0, other)
+    assert last_said(other) == "You said hello ."
+    await flooding.do(typed("and now"))
+    assert [event for event in flooding.events if isinstance(event, Fault)] == faults
+    assert last_said(flooding) == "and now"
+
+
+async def test_a_long_conversation_is_told_anew_from_its_newest_items() -> None:
+    stage = Stage()
+    client = await stage.join()
+    for index in range(MAX_REPLAYED + 10):
+        await client.do(typed(str(index), f"item_{index}"))
+    await client.do(DeleteItem("item_0"))
+    assert stage.model.states[-1].typed == [str(index) for index in range(10, MAX_REPLAYED + 10)]
