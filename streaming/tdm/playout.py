@@ -141,6 +141,11 @@ class Playout:
         """The words that were sent, heard or not."""
         return "".join(word.text for word in self._words[: self._n_text_sent])
 
+    async def going(self) -> None:
+        """Wait while the answer is on hold."""
+        while self._holding:
+            await self._wait()
+
     async def next(self) -> Chunk | None:
         """Wait until the next sound is due; None when the listener has heard the answer to its end."""
         while True:

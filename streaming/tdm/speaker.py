@@ -45,6 +45,8 @@ class _Response:
     """clock time at which the user stopped speaking; None: they did not speak"""
     released_s: float = 0.0
     audible: bool = False
+    written: str = ""
+    """what was sent of an answer that does not speak"""
 
 
 class Speaker:
@@ -54,6 +56,7 @@ class Speaker:
         self, conversation: Conversation, clock: Clock, lead_s: float, ended: Callable[[str | None], None]
     ) -> None:
         """Wire it; ended is called when an answer is over, with the model's error if it failed."""
+        self._talk = conversation
         self._clock = clock
         self._timing = conversation.timing
         self._lead_s = lead_s
@@ -202,9 +205,15 @@ class Speaker:
                 self._measure(response)
 
     async def _send_text(self, response: _Response) -> None:
-        while (text := await response.answer.texts.get()) is not None:
+        text: str | None = ""
+        while text is not None:
+            if text:
+                response.written += text
+                self._outlet.send(ResponseText(response.id, response.item_id, text, self._pipeline.turn))
+            text = await response.answer.texts.get()
             await self._outlet.drain()
-            self._outlet.send(ResponseText(response.id, response.item_id, text, self._pipeline.turn))
+            # the user speaks over a written answer too: the step in hand may have brought more of it, or its end
+            await response.answer.playout.going()
 
     def _measure(self, response: _Response) -> None:
         if response.speech_end_s is not None:
@@ -224,7 +233,9 @@ class Speaker:
             item = self._dialogue.answer(response.item_id, playout.words, playout.total_s, playout.heard_s, item_status)
             full_text = playout.sent_text
         else:
-            full_text = answer.text
+            full_text = response.written
+            # the model has written more than anybody was sent: it is told the conversation anew
+            self._talk.stale = self._talk.stale or full_text != answer.text
             item = Item(response.item_id, "assistant", (TextPart(full_text),), item_status)
             self._dialogue.replace(item)
         self._response = None
