@@ -1,11 +1,11 @@
 """What one client can make the server hold is bounded, and the others notice nothing of it."""
 
-from streaming.commands import CreateItem, DeleteItem, Respond
-from streaming.events import Fault, Item, TextPart
+from streaming.commands import AppendAudio, Commit, CreateItem, DeleteItem, Respond
+from streaming.events import Fault, Item, Settings, TextPart
 from streaming.tdm.conversation import MAX_REPLAYED
 from streaming.tdm.dialogue import text_of
 from streaming.tdm.pipeline import MAX_JOBS
-from tests.fakes import Client, Stage
+from tests.fakes import TIMING, Client, Stage, say
 
 
 def typed(text: str, item_id: str = "item_typed") -> CreateItem:
@@ -39,3 +39,20 @@ async def test_a_long_conversation_is_told_anew_from_its_newest_items() -> None:
         await client.do(typed(str(index), f"item_{index}"))
     await client.do(DeleteItem("item_0"))
     assert stage.model.states[-1].typed == [str(index) for index in range(10, MAX_REPLAYED + 10)]
+
+
+async def test_sound_that_a_slow_engine_did_not_take_is_told_once_a_turn() -> None:
+    stage = Stage()
+    client = await stage.join(settings=Settings(turn_detection=None))
+    stage.steps_per_packet = 0
+    for _ in range(70):
+        await client.session.handle(AppendAudio(say("word " * 5)[: TIMING.unit_samples]))
+    await client.session.handle(Commit())
+    stage.steps_per_packet = None
+    await stage.run()
+    (fault,) = client.of(Fault)
+    assert isinstance(fault, Fault)
+    assert fault.code == "sound_dropped"
+    await stage.hear((client, say("short")))
+    await client.do(Commit())
+    assert client.of(Fault) == [fault]

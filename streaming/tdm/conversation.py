@@ -68,6 +68,12 @@ class Conversation:
             Fault("server_error", "model_error", f"The model failed ({message}). The conversation goes on.")
         )
 
+    def sound_dropped(self, dropped_s: float) -> None:
+        """Tell the client, and whoever watches, of sound of a turn that the engine did not take in time."""
+        if dropped_s > 0:
+            message = f"{dropped_s:.1f} s of this turn were lost: the engine is too slow for so much sound."
+            self.outlet.send(Fault("server_error", "sound_dropped", message))
+
     def _lost(self) -> None:
         """The model did not take what it was told, so that it knows another conversation than the client."""
         self.stale = True

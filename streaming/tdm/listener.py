@@ -251,7 +251,7 @@ class Listener:
         self._user = None
         if self._turns is not None:
             self._turns.reset()
-        self._mux.close_turn()
+        self._talk.sound_dropped(self._mux.close_turn())
 
     def _listen_ready(self) -> None:
         """Listen to full units of the open turn, but not to a silence in which it may end."""

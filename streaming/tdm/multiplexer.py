@@ -27,18 +27,13 @@ class Multiplexer:
         self._open = False
         self._image: Picture | None = None
         self._image_due = 0
-        self.n_dropped = 0
-        """samples of open turns that were lost because the engine was too slow"""
+        self._n_dropped = 0
+        """samples of the open turn that were lost because the engine was too slow"""
 
     @property
     def heard_s(self) -> float:
         """Media time: how much sound has come in."""
         return self._n_heard / self._timing.input_rate
-
-    @property
-    def waiting_s(self) -> float:
-        """Sound of the open turn that was not taken yet."""
-        return self._n_kept / self._timing.input_rate if self._open else 0.0
 
     def hear(self, pcm: Pcm) -> None:
         """Take the next sound [S] in order."""
@@ -46,7 +41,7 @@ class Multiplexer:
         self._n_kept += len(pcm)
         self._n_heard += len(pcm)
         if self._open:
-            self.n_dropped += self._drop_to(round(MAX_WAITING_S * self._timing.input_rate))
+            self._n_dropped += self._drop_to(round(MAX_WAITING_S * self._timing.input_rate))
         else:
             self._drop_to(self._preroll)
 
@@ -59,10 +54,12 @@ class Multiplexer:
         self._drop_to(self._n_heard - round(from_s * self._timing.input_rate))
         self._open = True
 
-    def close_turn(self) -> None:
-        """The turn is over; sound after it is pre-roll of the next."""
+    def close_turn(self) -> float:
+        """The turn is over; sound after it is pre-roll of the next. Returns the seconds of it that were dropped."""
         self._open = False
         self._drop_to(self._preroll)
+        n_dropped, self._n_dropped = self._n_dropped, 0
+        return n_dropped / self._timing.input_rate
 
     def forget(self) -> None:
         """Drop all sound that was not taken."""
