@@ -45,6 +45,9 @@ from streaming.tdm.pipeline import Engine
 from streaming.tdm.speaker import Speaker
 from streaming.tdm.turns import Activity
 
+LEAD_S = 0.5
+"""sound that is sent ahead of the listener's position, against a network that stumbles"""
+
 CloseReason = Literal["client", "busy", "idle", "expired", "too_slow", "shutdown", "fault"]
 
 _WORK = AppendImage | Update | Commit | CreateItem | DeleteItem | TruncateItem | Respond

@@ -31,17 +31,11 @@ class Resampler:
         if from_rate <= 0 or to_rate <= 0:
             raise ValueError(f"cannot convert {from_rate} Hz to {to_rate} Hz; rates must be positive")
         common = gcd(from_rate, to_rate)
-        self._from_rate = from_rate
         self._up, self._down = to_rate // common, from_rate // common
         self._half = 0 if self._up == self._down else -(-HALF_WIDTH * self._down // min(self._up, self._down))
         self._pending: Pcm = self._silence_before()
         self._n_pushed = 0
         self._n_emitted = 0
-
-    @property
-    def delay_s(self) -> float:
-        """How far the output lags behind the input. Both are aligned in time once flushed."""
-        return self._half / self._from_rate
 
     def push(self, pcm: Pcm) -> Pcm:
         """Take samples [S] at from_rate; return what can be computed of the output at to_rate."""

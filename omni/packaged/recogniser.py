@@ -155,11 +155,6 @@ class Utterance:
         samples = len(self._window) + sum(map(len, self._fresh))
         return self._dropped_s + samples / Timing().input_rate
 
-    @property
-    def is_empty(self) -> bool:
-        """No word was found in the latest transcript."""
-        return not self._text and not self._committed
-
     def add(self, pcm: Pcm) -> None:
         """Hear more: [S] at Timing.input_rate."""
         if len(pcm):

@@ -30,13 +30,12 @@ from streaming.events import (
     TextPart,
 )
 from streaming.gateway.media import ActivityModel, DirectActivity
-from streaming.session import Session
+from streaming.session import LEAD_S, Session
 from streaming.tdm.clock import Clock, ManualClock, SystemClock, settle
 from streaming.tdm.dialogue import text_of
 from streaming.tdm.jobs import Done, Listen, Result, Step
 from streaming.tdm.worker import Worker
 
-_LEAD_S = 0.5
 _AFTER_S = 1.0
 """silence that is heard at least after the recording, so that speech at its very end is noticed"""
 _LONGEST_S = 180.0
@@ -203,7 +202,7 @@ class _Caller:
         self._starved = False
         self._worker = Worker(model, self._deliver)
         direct = DirectActivity(activity, self._timing)
-        self._session = Session("sess_loopback", self._worker, direct, self._clock, self, settings, _LEAD_S)
+        self._session = Session("sess_loopback", self._worker, direct, self._clock, self, settings, LEAD_S)
         self._log: list[tuple[float, float, Event]] = []
         """media time, time computed so far, event"""
 

@@ -14,7 +14,7 @@ from streaming.events import Closed, Event, Fault, Settings
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
-from streaming.session import Session
+from streaming.session import LEAD_S, Session
 from streaming.tdm.clock import Clock
 from streaming.tdm.pipeline import Engine
 from streaming.tdm.turns import Activity
@@ -30,8 +30,6 @@ HEARTBEAT_S = 20.0
 """a peer that answers no ping for half as long has vanished"""
 CLOSE_S = 2.0
 """patience with a peer that is told goodbye"""
-LEAD_S = 0.5
-"""sound that is sent ahead of the listener's position, against a network that stumbles"""
 
 _ROOM_BYTES = 64 * 1024
 """outgoing data above which drain() waits: about a second of speech"""

@@ -16,8 +16,8 @@ from streaming.events import TurnDetection
 
 UNSURE_SILENCE_S = 0.8
 """silence that ends a turn in between, or one of unknown words"""
-PAUSE_S = 0.032
-"""silence after which an answer is prepared"""
+PAUSE_WINDOWS = 1
+"""windows of silence after which an answer is prepared"""
 TAIL_S = 0.064
 """voice activity falls this much after the last audible sample (measured 70 to 90 ms; see BENCHMARKS.md)"""
 ONSET_WINDOWS = 3
@@ -75,11 +75,6 @@ class Turns:
         self._speech: _Speech | None = None
 
     @property
-    def speaking(self) -> bool:
-        """A turn of the user is in progress (also in its pauses)."""
-        return self._speech is not None
-
-    @property
     def paused(self) -> bool:
         """In a pause that may be the end."""
         return self._speech is not None and self._speech.paused
@@ -122,7 +117,7 @@ class Turns:
                 speech.paused = speech.awaiting = False
                 return Signal.CONTINUED
             return None
-        if not speech.paused and self._now_s - speech.end_s >= PAUSE_S - 1e-9:
+        if not speech.paused and self._now_s - speech.end_s >= PAUSE_WINDOWS * self._window_s - 1e-9:
             speech.paused = speech.awaiting = True
             speech.end_s = max(speech.start_s, speech.end_s - TAIL_S)
             speech.finished = None
