@@ -21,7 +21,7 @@ export class Microphone {
   }
 
   /**
-   * Begin to deliver packets.
+   * Begin to deliver packets. Rejects if the browser cannot load or run what that takes.
    * @param {{rate: number, packetMs: number, onPacket: (samples: Float32Array, level: number) => void, onLost: () => void}} options
    */
   async start({ rate, packetMs, onPacket, onLost }) {

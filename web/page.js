@@ -87,7 +87,7 @@ async function startSound({ wireRate, packetMs, voices }) {
   );
   // A phone's screen that goes dark would end the call. Browsers may refuse, and some do not have it.
   navigator.wakeLock?.request("screen").then((lock) => (wakeLock = lock), () => {});
-  await microphone.start({
+  const started = microphone.start({
     rate: wireRate,
     packetMs,
     onPacket: (samples, level) => {
@@ -96,6 +96,14 @@ async function startSound({ wireRate, packetMs, voices }) {
     },
     onLost: () => notify("microphoneLost"),
   });
+  const mine = speaker;
+  try {
+    await Promise.all([speaker.ready, started]);
+  } catch (error) {
+    if (speaker !== mine) return; // the call ended before its sound had started
+    session.hangUp();
+    notify("soundFailed", error.message);
+  }
 }
 
 /** Whatever ended the call: let go of microphone, camera and sound. */

@@ -13,7 +13,8 @@ export class Speaker {
   constructor(rate, onProgress, onHushed) {
     this.rate = rate;
     this.#context = new AudioContext({ sampleRate: rate, latencyHint: "interactive" });
-    this.#start(onProgress, onHushed);
+    /** Fulfilled once it sounds; rejected if it never will. What is played before waits. */
+    this.ready = this.#start(onProgress, onHushed);
   }
 
   async #start(onProgress, onHushed) {

@@ -35,6 +35,13 @@ const NOTICES = {
     body: "The call goes on and you can type. Hang up and call again to speak.",
     actions: ["dismiss"],
   },
+  soundFailed: {
+    title: "The sound of the call could not start",
+    body:
+      "A part of this page did not load or did not run. Check that you are connected to the server, then try again. " +
+      "If that does not help, reload the page.",
+    actions: ["retry"],
+  },
   cameraDenied: {
     title: "The camera stays off",
     body: "The browser does not allow it for this site. The call goes on without pictures.",

@@ -30,6 +30,13 @@ navigator.mediaDevices.getUserMedia = async (wanted) => {
   return window.streams.at(-1);
 };
 """
+LACKING = """
+const realAddModule = AudioWorklet.prototype.addModule;
+AudioWorklet.prototype.addModule = function (url) {
+  if (String(url).includes("%s")) return Promise.reject(new DOMException("no module", "AbortError"));
+  return realAddModule.call(this, url);
+};
+"""
 DEAD_SERVER = """
 window.WebSocket = class {
   constructor() { queueMicrotask(() => this.onclose({ code: 1006, reason: "" })); }
@@ -120,6 +127,18 @@ async def test_a_call_that_fails_at_once_lets_go_of_the_microphone() -> None:
     async with FakeServer() as server, page_at(server.url, script=WATCHED_MICROPHONE + DEAD_SERVER) as page:
         await page.get_by_role("button", name="Start a call").click()
         await expect(page.get_by_role("alert")).to_contain_text("does not answer")
+        assert await page.evaluate("window.streams[0].getTracks()[0].readyState") == "ended"
+
+
+@pytest.mark.parametrize("worklet", ["playback_worklet", "capture_worklet"])
+async def test_sound_that_cannot_start_ends_the_call_in_words_and_it_can_be_tried_again(worklet: str) -> None:
+    async with FakeServer() as server, page_at(server.url, script=WATCHED_MICROPHONE + LACKING % worklet) as page:
+        await page.get_by_role("button", name="Start a call").click()
+        notice = page.get_by_role("alert")
+        await expect(notice).to_contain_text("sound of the call could not start")
+        await expect(notice).to_contain_text("no module")
+        await expect(notice.get_by_role("button", name="Try again")).to_be_visible()
+        await expect(page.get_by_role("button", name="Start a call")).to_be_visible()
         assert await page.evaluate("window.streams[0].getTracks()[0].readyState") == "ended"
 
 
