@@ -84,13 +84,13 @@ class Caller:
     def __init__(self, seed: int) -> None:
         self.chance = random.Random(seed)
         self.stage = Stage(Ordered(answer=lambda state, text: answer_of(text)))
-        self.stage.steps_per_packet = self.chance.choice([None, 1, 2])
         self.settings = Settings(turn_detection=self.chance.choice(TURN_DETECTIONS))
         self._n_items = 0
 
     async def call(self) -> Client:
         self.client = await self.stage.join(settings=self.settings, lead_s=self.chance.choice([0.1, 0.3, 1.0]))
         for _ in range(self.chance.randrange(8, 16)):
+            self.stage.steps_per_packet = self.chance.choice([None, 1, 2])
             gap = silence(self.chance.choice([0.1, 0.3, 0.9, 1.7]))
             await self._speak(np.concatenate([self.chance.choice(SOUNDS), gap]))
         await self._end()

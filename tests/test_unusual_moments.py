@@ -11,7 +11,9 @@ from streaming.events import (
     OverlapEnded,
     ResponseEnded,
     ResponseStarted,
+    ResponseText,
     Settings,
+    SpeechStarted,
     TextPart,
     TurnDetection,
 )
@@ -193,6 +195,51 @@ async def test_text_beside_recorded_speech_in_an_item_is_kept() -> None:
     client = await stage.join()
     await client.do(typed("Listen:", AudioPart(None, 0.0, say("what time is it"))))
     assert said(client) == [("user", "Listen:"), ("user", "what time is it")]
+
+
+async def test_recorded_speech_without_an_answer_keeps_its_own_words() -> None:
+    stage = Stage()
+    client = await stage.join()
+    await client.do(CreateItem(Item("item_recorded", "user", (AudioPart(None, 0.0, say("what time is it")),))))
+    await stage.hear((client, say("in Rome")))
+    await stage.wait(4.0)
+    assert said(client)[:2] == [("user", "what time is it"), ("user", "in Rome")]
+    assert said(client)[-1] == ("assistant", "You said what time is it in Rome .")
+
+
+async def test_an_answer_is_cut_also_after_the_model_was_told_of_it_anew() -> None:
+    stage = Stage()
+    client = await stage.join()
+    await ask_in_writing(stage, client)
+    await stage.wait(2.0)
+    await client.do(Update(Settings(instructions="Be brief.")))
+    await client.do(TruncateItem(client.session.items[-1].id, 0.3))
+    await stage.hear((client, say("why")))
+    await stage.wait(3.0)
+    kept = [text.strip() for role, text in stage.model.states[0].history if role == "assistant"]
+    assert kept == ["You", "You said hi why ."]
+
+
+async def test_a_written_answer_is_silent_while_the_user_speaks_over_it() -> None:
+    stage = Stage(ScriptedModel(answer=lambda state, text: LONG))
+    stage.steps_per_packet = 0
+    client = await stage.join(settings=Settings(speaks=False))
+    await client.do(typed("hi"))
+    await client.do(Respond())
+    while not client.of(ResponseText):
+        await stage.wait(0.02)
+        stage.worker.step()
+    await stage.hear((client, noise(0.3)))
+    assert len(client.of(SpeechStarted)) == 1
+    n_texts = len(client.of(ResponseText))
+    stage.steps_per_packet = 1
+    await stage.hear((client, noise(0.1)))
+    assert len(client.of(ResponseText)) == n_texts
+    stage.steps_per_packet = None
+    await stage.wait(5.0)
+    assert len(client.of(OverlapEnded)) == 1
+    assert said(client)[-1] == ("assistant", LONG)
+    check_events(client.events)
 
 
 async def test_a_model_that_cannot_go_back_is_told_the_conversation_anew(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -78,7 +78,7 @@ class Listener:
         self._user: _UserTurn | None = None
         self._arrived_s = 0.0
         self._unanswered = False
-        """a turn was committed that no answer has followed"""
+        """sound was put into the conversation that no answer has followed"""
         self._quiet_from_s: float | None = None
         """media time since which an answer waits for a word of the user"""
         self.detect(conversation.settings.turn_detection)
@@ -152,6 +152,7 @@ class Listener:
         for begin in range(0, len(pcm), step):
             self._listen(user, Unit(audio=pcm[begin : begin + step]))
         self._talk.unheard[item_id] = tuple(user.units)
+        self._unanswered = True
 
     def commit(self) -> None:
         """The user's turn ends here, by the client's word.
@@ -255,9 +256,8 @@ class Listener:
 
     def _listen_ready(self) -> None:
         """Listen to full units of the open turn, but not to a silence in which it may end."""
-        by_hand = self._turns is None
         while self._user is not None and self._user.n_pending < MAX_PENDING:
-            if (self._turns is not None and self._turns.paused) or (by_hand and self._speaker.active):
+            if self._turns.paused if self._turns is not None else self._speaker.active:
                 return
             if (unit := self._mux.take()) is None:
                 return
