@@ -271,8 +271,8 @@ class ResponseEnded:
     error: str | None
     full_text: str
     """all the text that was sent, also what was not heard"""
-    n_input_tokens: int
     n_output_tokens: int
+    """as the model counted them at its end; 0 for an answer that was cut off"""
     turn: int
 
 

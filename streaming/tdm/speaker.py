@@ -241,6 +241,6 @@ class Speaker:
         self._response = None
         n_tokens = answer.n_tokens
         self._outlet.send(
-            ResponseEnded(response.id, item, status, reason, error, full_text, 0, n_tokens, self._pipeline.turn)
+            ResponseEnded(response.id, item, status, reason, error, full_text, n_tokens, self._pipeline.turn)
         )
         self._ended(error)

@@ -16,7 +16,7 @@ def test_events_become_counts_and_latencies() -> None:
         ResponseSpeech("resp_1", "item_1", np.zeros(timing.output_rate, np.float32), "hello", 0.0, 1),
         Measured("resp_1", 0.45, 0.05),
         Measured("resp_2", 9.0, 0.2),
-        ResponseEnded("resp_1", item, "completed", None, None, "hello", 1, 1, 1),
+        ResponseEnded("resp_1", item, "completed", None, None, "hello", 1, 1),
         Fault("invalid_request_error", "invalid_value", "no"),
         Closed("idle", "nothing came"),
     ):

@@ -199,18 +199,17 @@ def _status_details(event: ResponseEnded) -> dict[str, Any] | None:
 
 
 def _usage(event: ResponseEnded) -> dict[str, Any]:
-    """Every token is counted as text: that is what the language model reads and writes."""
-    n_input, n_output = event.n_input_tokens, event.n_output_tokens
-    nothing = {"audio_tokens": 0, "image_tokens": 0}
+    """The tokens that were written, all counted as text. What the model reads is not counted.
+
+    OpenAI's types allow null for that, but clients in use (Pipecat) take every number for granted, so that 0 stands
+    for "not counted".
+    """
+    n_output = event.n_output_tokens
+    nothing = {"text_tokens": 0, "audio_tokens": 0, "image_tokens": 0}
     return {
-        "total_tokens": n_input + n_output,
-        "input_tokens": n_input,
+        "total_tokens": n_output,
+        "input_tokens": 0,
         "output_tokens": n_output,
-        "input_token_details": {
-            "text_tokens": n_input,
-            **nothing,
-            "cached_tokens": 0,
-            "cached_tokens_details": {"text_tokens": 0, **nothing},
-        },
+        "input_token_details": {**nothing, "cached_tokens": 0, "cached_tokens_details": nothing},
         "output_token_details": {"text_tokens": n_output, "audio_tokens": 0},
     }

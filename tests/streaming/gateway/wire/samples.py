@@ -60,7 +60,7 @@ def speech(text: str, at_s: float, pcm: Pcm = PCM) -> ResponseSpeech:
 
 
 def ended(response_id: str, item: Item, status: Any, text: str, **fields: Any) -> ResponseEnded:
-    defaults = {"reason": None, "error": None, "n_input_tokens": 20, "n_output_tokens": 5, "turn": 2}
+    defaults = {"reason": None, "error": None, "n_output_tokens": 5, "turn": 2}
     return ResponseEnded(response_id, item, status, full_text=text, **{**defaults, **fields})
 
 
