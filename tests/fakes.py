@@ -17,7 +17,7 @@ from omni.speech.words import heard_text
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, Role, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
 from streaming.commands import AppendAudio, Command
-from streaming.events import Event, ResponseSpeech, Settings
+from streaming.events import AudioPart, Event, ResponseEnded, ResponseSpeech, Settings
 from streaming.session import Session
 from streaming.tdm.clock import ManualClock, settle
 from streaming.tdm.jobs import Result
@@ -277,3 +277,19 @@ class Stage:
         """Time passes; microphones are open and silent."""
         listeners = clients or tuple(self.clients.values())
         await self.hear(*((client, silence(seconds)) for client in listeners))
+
+
+def history(stage: Stage, index: int = 0) -> list[tuple[str, str]]:
+    return list(stage.model.states[index].history)
+
+
+def transcripts(client: Client) -> list[tuple[str, str]]:
+    return [
+        (item.role, (item.parts[0].transcript or "").strip())
+        for item in client.session.items
+        if isinstance(item.parts[0], AudioPart)
+    ]
+
+
+def ended(client: Client) -> list[ResponseEnded]:
+    return [event for event in client.events if isinstance(event, ResponseEnded)]
