@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streaming.commands import Clear, Command, Commit, CreateItem, DeleteItem, Respond, TruncateItem, Update
+from streaming.commands import Cancel, Clear, Command, Commit, CreateItem, DeleteItem, Respond, TruncateItem, Update
 from streaming.events import (
     AudioPart,
     Fault,
@@ -195,6 +195,15 @@ async def test_text_beside_recorded_speech_in_an_item_is_kept() -> None:
     client = await stage.join()
     await client.do(typed("Listen:", AudioPart(None, 0.0, say("what time is it"))))
     assert said(client) == [("user", "Listen:"), ("user", "what time is it")]
+
+
+async def test_an_answer_that_is_cancelled_before_it_was_begun_takes_no_other_with_it() -> None:
+    stage = Stage()
+    client = await stage.join()
+    await ask_in_writing(stage, client)
+    await stage.wait(2.0)
+    await at_once(stage, client, Respond(), Cancel())
+    assert ("assistant", "You said hi .") in [(role, text.strip()) for role, text in stage.model.states[0].history]
 
 
 async def test_recorded_speech_without_an_answer_keeps_its_own_words() -> None:

@@ -163,9 +163,14 @@ class Speaker:
         response.run.cancel()
         response.send.cancel()
         self._pipeline.next_turn()
-        heard_s = response.answer.playout.heard_s if response.answer.reply.speaks else math.inf
-        self._pipeline.tell(Truncate(heard_s))
+        begun = bool(response.answer.text or response.answer.playout.total_s)
+        if begun:
+            heard_s = response.answer.playout.heard_s if response.answer.reply.speaks else math.inf
+            self._pipeline.tell(Truncate(heard_s))
         self._finish(response, "cancelled", reason)
+        if not begun:
+            # the model may not have opened this answer yet: what it would cut is the answer before
+            self._talk.rebuild()
 
     def close(self) -> None:
         """Stop everything; the client is gone."""
