@@ -39,8 +39,8 @@ class Config:
     host: str = _option("127.0.0.1", "address to listen on; 0.0.0.0 for every network", group="server")
     port: int = _option(8000, "port to listen on; 0 takes a free one", group="server")
     max_sessions: int = _option(4, "conversations at the same time; more are told to try later", group="server")
-    max_session_s: float = _option(3600.0, "longest conversation", group="server")
-    idle_timeout_s: float = _option(300.0, "a client that sends nothing for so long is let go", group="server")
+    max_session_s: float = _option(3600.0, "longest conversation, in seconds", group="server")
+    idle_timeout_s: float = _option(300.0, "a client that sends nothing for so many seconds is let go", group="server")
     api_keys: tuple[str, ...] = _option((), "keys that clients must present; none: open", group="server", secret=True)
     allowed_origins: tuple[str, ...] = _option(
         (),

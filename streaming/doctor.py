@@ -103,12 +103,24 @@ def _page() -> Finding:
     return Finding(folder is not None, f"the page: {folder or 'web/index.html is missing; take the whole repository'}")
 
 
+def _answers(config: Config) -> bool:
+    """An Omni server is there already."""
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    try:
+        with urllib.request.urlopen(f"http://{host}:{config.port}/health", timeout=2) as reply:
+            return "status" in json.load(reply)
+    except (OSError, ValueError):
+        return False
+
+
 def _port(config: Config) -> Finding:
     with socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((config.host, config.port))
         except OSError as error:
+            if _answers(config):
+                return Finding(True, f"port {config.port} of {config.host} is in use by Omni, which is running")
             reason = error.strerror or str(error)
             return Finding(False, f"port {config.port} of {config.host}: {reason}; choose another with --port")
     return Finding(True, f"port {config.port} of {config.host} is free")

@@ -1,6 +1,7 @@
 """The packaged language model as a Chat: short spoken answers, nothing computed twice."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from omni.packaged import gguf
 from omni.packaged.answer import Answer, Speakable
 from omni.packaged.decoder import SMOLLM2, Decoder
-from omni.packaged.openings import NOTE, opening
+from omni.packaged.openings import NOTE, Opening, opening
 from omni.packaged.prompt import STATIC
 from omni.text.chat import Message
 from omni.text.tokenizer import BpeTokenizer
@@ -30,6 +31,7 @@ _STEPS = 6
 _TOKENS_PER_STEP = 6
 """prefilled in the time of one decoding step"""
 _CLAUSE_END = (",", ".", ";", "!", "?")
+_SENTENCE_END = (".", "!", "?")
 
 
 class SmolChat:
@@ -104,6 +106,12 @@ class SmolContext:
         self._first = 0
         self._answer: Answer | None = None
         self._n_tokens = 0
+        self._messages: Sequence[Message] = ()
+        self._earlier: list[str] = []
+        """answers to other questions, which this one should not repeat"""
+        self._answer_limit = ANSWER_TOKENS
+        self._held = ""
+        """text that may yet turn out to be such a repetition"""
 
     def warm(self, messages: Sequence[Message]) -> float | None:
         """Prefill up to where the user is. A long text takes several calls, of which only the last one guesses."""
@@ -123,10 +131,14 @@ class SmolContext:
     def begin(self, messages: Sequence[Message], max_tokens: int | None) -> None:
         """Start an answer. Computes nothing yet."""
         instructions = messages[0].text if messages and messages[0].role == "system" else ""
-        start = opening(messages[-1].text if messages and messages[-1].role == "user" else "", instructions)
+        said = [message.text for message in messages if message.role == "user"]
+        start = opening(said[-1], instructions, said[:-1]) if messages and messages[-1].role == "user" else Opening()
         template = self._chat.template
         self._aim(messages, [template.message(message) for message in messages], template.answer(start.text))
-        limit = min(max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
+        # given first words fit their question, however often they were said
+        self._earlier = [] if start.text else _answers_to_others(messages)
+        self._messages, self._held = messages, ""
+        self._answer_limit = limit = min(max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
         self._answer = Answer(self._chat.tokenizer, self._chat.speakable, start, limit)
         self._n_tokens = 0
 
@@ -147,9 +159,27 @@ class SmolContext:
             if at_end:
                 break
         self._n_tokens = answer.n_tokens
+        self._held += text
+        if self._repeats(answer.over):
+            return "", False
+        text, self._held = self._held, ""
         if answer.over:
             self._answer = None
         return text, answer.over
+
+    def _repeats(self, over: bool) -> bool:
+        """Keep text back while it may be an earlier answer over again; if it is, answer without the history.
+
+        A model this small latches on to what it has said: one misheard turn, and every question is answered alike.
+        """
+        plain = self._held.strip().lower()
+        alike = [text for text in self._earlier if text.startswith(plain)]
+        if plain in alike or (alike and plain.endswith(_SENTENCE_END)):
+            head = self._messages[:1] if self._messages[0].role == "system" else ()
+            self.begin([*head, self._messages[-1]], self._answer_limit)
+            return True
+        self._earlier = alike
+        return bool(alike) and not over
 
     def n_tokens(self) -> int:
         """Tokens decoded in this answer; given first words are not counted."""
@@ -192,3 +222,13 @@ class SmolContext:
             while self._first < len(pieces) - 1 and sum(map(len, pieces[self._first :])) > room // 2:
                 self._first += 1
         return leading + pieces[self._first :]
+
+
+def _answers_to_others(messages: Sequence[Message]) -> list[str]:
+    """What the assistant answered, in lower case, to users' messages other than the last one."""
+    asked = messages[-1].text if messages else ""
+    return [
+        answer.text.strip().lower()
+        for question, answer in pairwise(messages)
+        if answer.role == "assistant" and question.text != asked
+    ]

@@ -7,6 +7,7 @@ the camera's, or those of the session's instructions.
 """
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 NOTE = re.compile(r"\(The camera shows: (?P<shown>.*)\)\n")
@@ -85,8 +86,13 @@ class Opening:
     """nothing need follow"""
 
 
-def opening(message: str, instructions: str = "") -> Opening:
-    """The opening that a user's message calls for; empty when it is the model's to choose."""
+def opening(message: str, instructions: str = "", earlier: Sequence[str] = ()) -> Opening:
+    """The opening that a user's message calls for; empty when it is the model's to choose.
+
+    Args:
+        instructions: of the session.
+        earlier: what the user said before, oldest first.
+    """
     note = NOTE.match(message)
     question = message[note.end() :] if note else message
     if note and (from_camera := _from_camera(note["shown"], question)):
@@ -95,10 +101,21 @@ def opening(message: str, instructions: str = "") -> Opening:
         return Opening(f"My name is {given['name'] or given['who']}.")
     for pattern, form in _QUESTIONS:
         if match := pattern.search(question):
-            return Opening(form.format(**{name: (value or "").lower() for name, value in match.groupdict().items()}))
+            start = form.format(**{name: (value or "").lower() for name, value in match.groupdict().items()})
+            return _remembered(start, earlier) or Opening(start)
     if (match := _STATEMENT.match(question.strip())) and len(match["said"].split()) <= _LONGEST_ECHO:
         return Opening(f"I see, {_turned_round(match['said'])}.")
     return Opening()
+
+
+def _remembered(start: str, earlier: Sequence[str]) -> Opening | None:
+    """The user's own latest words that begin so, said back to them: a small model forgets them after a few turns."""
+    for message in reversed(earlier):
+        match = _STATEMENT.match(NOTE.sub("", message).strip())
+        told = _turned_round(match["said"]) if match else ""
+        if told.lower().startswith(f"{start.lower()} "):
+            return Opening(f"{told[:1].upper()}{told[1:]}.", complete=True)
+    return None
 
 
 def _turned_round(said: str) -> str:

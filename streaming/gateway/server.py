@@ -98,7 +98,7 @@ class Gateway:
         """End every call with a word of why, then the engine."""
         self._stopping = True
         for call in self._calls.values():
-            call.end(Closed("shutdown", "the server restarts; call again in a moment"))
+            call.end(Closed("shutdown", "the server stops; call again when it is back"))
         try:
             async with asyncio.timeout(STOP_S):
                 while self._calls:
@@ -164,7 +164,7 @@ class Gateway:
     def _admit(self) -> _Service | Closed:
         """What a new call works with, or why there is none."""
         if self._stopping:
-            return Closed("shutdown", "the server restarts; call again in a moment")
+            return Closed("shutdown", "the server stops; call again when it is back")
         if self._service is None:
             return Closed("busy", "the models are still being loaded; call again in a moment")
         if len(self._calls) >= self._config.max_sessions:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from omni.packaged.openings import opening
+from omni.packaged.openings import Opening, opening
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,10 @@ THING = "(The camera shows: perhaps a banana, and no text. The light is bright, 
 def test_the_camera_answers_questions_about_it(message: str, text: str) -> None:
     assert opening(message).text == text
     assert opening(message).complete == bool(text)
+
+
+def test_what_the_user_said_of_themselves_is_remembered() -> None:
+    earlier = ["My name is Ada.", "(The camera shows: a cup.)\nI live in Rome.", "My name is Eve, by the way", "Hello."]
+    assert opening("What is my name?", "", earlier).text == "Your name is Eve, by the way."
+    assert opening("Where do I live?", "", earlier) == Opening("You live in Rome.", complete=True)
+    assert opening("What is my dog called?", "", earlier) == Opening("Your dog is called")

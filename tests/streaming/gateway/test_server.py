@@ -316,7 +316,7 @@ async def test_when_the_server_stops_callers_are_told(http: aiohttp.ClientSessio
         code, reason = await peer.closed()
         await stopping
         assert code == 1012
-        assert "restarts" in reason
+        assert "stops" in reason
         assert peer.events[-1]["type"] == "session.closed"
         assert not place.model.states
 
