@@ -60,7 +60,7 @@ class Worker(Generic[StateT]):
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish the batch in hand and end the thread."""
+        """Finish what is queued (closing states, above all) and end the thread."""
         with self._changed:
             self._running = False
             self._changed.notify()
@@ -79,7 +79,7 @@ class Worker(Generic[StateT]):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: not self._running or len(self._scheduler) > 0)
-                if not self._running:
+                if not len(self._scheduler):
                     return
             self.step()
 

@@ -81,3 +81,15 @@ def test_it_runs_in_a_thread_of_its_own_and_stops() -> None:
     worker.stop()
     assert isinstance(results[2], Done)
     assert isinstance(results[2].deltas[0], TextDelta)
+
+
+def test_what_is_queued_is_done_before_it_stops() -> None:
+    model = ScriptedModel()
+    worker: Worker[ScriptedState] = Worker(model, lambda result: None)
+    for number in range(50):
+        worker.submit(Job(str(number), 1, 0, Open("", None)))
+        worker.submit(Job(str(number), 2, 0, Close()))
+    worker.start()
+    worker.stop()
+    assert worker.n_sessions == 0
+    assert not model.states
