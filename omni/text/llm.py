@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils.rnn import pad_sequence
 
 from omni.configs import DecoderConfig
 from omni.nn.cache import KvCache
@@ -33,6 +34,34 @@ class LanguageModel(nn.Module):
         """Feed embeddings [B, T, D]; states [B, T, D] after the final norm. See Decoder.forward."""
         hidden: Tensor = self.model(inputs, starts, caches, mask)
         return hidden
+
+    def read(self, prompts: Sequence[Tensor], caches: Sequence[KvCache]) -> list[Tensor]:
+        """Feed each prompt behind what its cache holds, all as one batch, however long each is.
+
+        Args:
+            prompts: embeddings [T, D] of each row; T may differ, and be 0.
+            caches: one for each row, which grow by T and make room as they need it.
+
+        Returns:
+            States [T, D] of each row after the final norm: views of one tensor, so copy what is kept for long.
+
+        Raises:
+            ValueError: the prompts and caches are not equally many.
+        """
+        if len(prompts) != len(caches):
+            raise ValueError(f"{len(prompts)} prompts and {len(caches)} caches: there must be one of each")
+        lengths = [len(prompt) for prompt in prompts]
+        starts = [cache.length for cache in caches]
+        longest = max(lengths, default=0)
+        if not longest:
+            return list(prompts)
+        for cache, start in zip(caches, starts, strict=True):
+            # The padding of a short row is written as well, before it is cut off again.
+            cache.reserve(start + longest)
+        hidden = self(pad_sequence(list(prompts), batch_first=True), starts, caches)
+        for cache, start, length in zip(caches, starts, lengths, strict=True):
+            cache.truncate(start + length)
+        return [row[:length] for row, length in zip(hidden, lengths, strict=True)]
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Scores [..., V] in float32 of states [..., D]. Ask only for the positions that will be sampled."""

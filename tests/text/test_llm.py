@@ -1,12 +1,15 @@
 """Features in their places, and a head that may be the embedding table."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
 from omni.configs import DecoderConfig
 from omni.text.llm import LanguageModel, place_each, place_features
+from tests.chunks import Samples, assert_batch_is_invisible
 
 CONFIG = DecoderConfig(
     hidden_size=12,
@@ -64,3 +67,51 @@ def test_logits_are_float32_whatever_the_weights() -> None:
 def test_a_language_model_needs_a_vocabulary() -> None:
     with pytest.raises(ValueError, match="vocab_size"):
         LanguageModel(replace(CONFIG, vocab_size=None))
+
+
+def prompts(lengths: Sequence[int]) -> list[Samples]:
+    random = np.random.default_rng(4)
+    return [random.standard_normal((n, CONFIG.hidden_size)).astype(np.float32) for n in lengths]
+
+
+def test_rows_are_read_together_as_they_are_alone_whatever_their_lengths() -> None:
+    """Two prompts each, of uneven lengths, one of them empty, into caches that begin too small."""
+    torch.manual_seed(2)
+    model = LanguageModel(replace(CONFIG, num_hidden_layers=2)).requires_grad_(False)
+
+    def run(streams: list[Samples]) -> list[Samples]:
+        caches = [model.model.new_cache(4) for _ in streams]
+        cut = [len(stream) // 3 for stream in streams]
+        found = []
+        for span in ([slice(0, n) for n in cut], [slice(n, None) for n in cut]):
+            rows = [torch.from_numpy(stream[at]) for stream, at in zip(streams, span, strict=True)]
+            found.append(model.read(rows, caches))
+        assert [cache.length for cache in caches] == [len(stream) for stream in streams]
+        return [torch.cat(states).numpy() for states in zip(*found, strict=True)]
+
+    assert_batch_is_invisible(run, prompts([1, 9, 40]), 1e-5)
+
+
+def test_reading_is_feeding() -> None:
+    model = LanguageModel(CONFIG).requires_grad_(False)
+    (prompt,) = map(torch.from_numpy, prompts([5]))
+    cache, other = model.model.new_cache(8), model.model.new_cache(8)
+    (found,) = model.read([prompt], [cache])
+    assert torch.equal(found, model(prompt[None], [0], [other])[0])
+    assert torch.equal(cache.keys, other.keys)
+    assert cache.length == 5
+
+
+def test_nothing_is_read_without_a_word() -> None:
+    model = LanguageModel(CONFIG)
+    assert model.read([], []) == []
+    cache = model.model.new_cache(1)
+    (found,) = model.read([torch.zeros(0, CONFIG.hidden_size)], [cache])
+    assert (tuple(found.shape), cache.length) == ((0, CONFIG.hidden_size), 0)
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_every_prompt_needs_a_cache(n: int) -> None:
+    model = LanguageModel(CONFIG)
+    with pytest.raises(ValueError, match="one of each"):
+        model.read([torch.zeros(n, CONFIG.hidden_size)] * 2, [model.model.new_cache(1)])
