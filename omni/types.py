@@ -29,6 +29,8 @@ class Unit:
     image: Picture | None = None
     text: str | None = None
     role: Role = "user"
+    glance: bool = False
+    """a picture that nobody spoke over: only the newest of these matters, and only to what follows"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import argparse
 import dataclasses
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -18,10 +19,20 @@ from urllib.parse import urlsplit
 
 PREFIX = "OMNI_"
 FILE_VARIABLE = "OMNI_CONFIG"
-FAMILIES = ("nano",)
+NANO = "nano"
+"""the family that needs no checkpoint"""
+MODES = ("omni", "audio_assistant", "audio_roleplay", "voice_cloning", "default")
+LANGUAGES = ("zh", "en")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
 _SECRET = "hidden"
+
+_RELEASED = "openbmb/MiniCPM-o-2_6"
+_HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+
+_OF_NANO = ("whisper", "llm_url", "llm_model", "llm_api_key")
+_OF_CHECKPOINTS = ("revision", "device", "mode", "language")
 
 
 class ConfigError(ValueError):
@@ -48,7 +59,18 @@ class Config:
         "a server without keys also answers to their names",
         group="server",
     )
-    model: str = _option("nano", f"model family: {', '.join(FAMILIES)}", group="engine")
+    model: str = _option(
+        NANO,
+        f"{NANO}, or a MiniCPM-o checkpoint: its folder, or its name on the model hub, such as {_RELEASED}",
+        group="engine",
+    )
+    revision: str | None = _option(None, "branch, tag or commit of a --model on the hub", group="engine")
+    offline: bool = _option(False, "ask no hub: take what its cache on this machine holds", group="engine")
+    device: str = _option(
+        "auto", "where a checkpoint runs: auto (a GPU if there is one), cpu, cuda, or cuda:1 and so on", group="engine"
+    )
+    mode: str = _option("omni", f"what a checkpoint is told to be: {', '.join(MODES)}", group="engine")
+    language: str = _option("en", f"language in which it is told so: {', '.join(LANGUAGES)}", group="engine")
     whisper: str = _option(
         "tiny.en",
         "recogniser: tiny.en is packaged; base.en, small.en, medium.en, and tiny, base, small, medium, which know "
@@ -69,7 +91,11 @@ class Config:
         Raises:
             ConfigError: a value is out of range, unknown, or makes no sense beside another.
         """
-        _one_of("model", self.model, FAMILIES)
+        _check_model(self.model)
+        _one_of("mode", self.mode, MODES)
+        _one_of("language", self.language, LANGUAGES)
+        _require(bool(_DEVICE.fullmatch(self.device)), "device", self.device, "auto, cpu, cuda or cuda:N")
+        self._check_company()
         _one_of("log_level", self.log_level, LOG_LEVELS)
         _require(0 <= self.port <= 65_535, "port", self.port, "0 to 65535")
         _require(self.max_sessions >= 1, "max_sessions", self.max_sessions, "1 or more")
@@ -84,6 +110,23 @@ class Config:
             _require(url.scheme in {"http", "https"} and bool(url.netloc), "llm_url", self.llm_url, "an http(s) URL")
             if not self.llm_model:
                 raise ConfigError("llm_url needs llm_model: the name of a model that the endpoint serves")
+
+    def _check_company(self) -> None:
+        """An option that the model in use would not heed is a misunderstanding, and is said so."""
+        foreign, owner = (_OF_CHECKPOINTS, "a checkpoint") if self.model == NANO else (_OF_NANO, NANO)
+        for field in dataclasses.fields(self):
+            if field.name in foreign and getattr(self, field.name) != field.default:
+                raise ConfigError(
+                    f"{field.name} is an option of {owner}, and model is {self.model}; leave it out, or change model"
+                )
+        if self.revision is not None and self.folder is not None:
+            raise ConfigError(f"revision is of a model on the hub, and {self.model} is a folder; leave it out")
+
+    @property
+    def folder(self) -> Path | None:
+        """The folder that model names; None: it is nano, or on the hub."""
+        folder = Path(self.model).expanduser()
+        return folder if self.model != NANO and folder.is_dir() else None
 
     def as_toml(self) -> str:
         """The configuration as a file that `--config` reads, a comment a key; secrets are not shown."""
@@ -218,6 +261,23 @@ _NAMES: dict[Any, str] = {
     bool: "true or false",
     tuple[str, ...]: "a list of texts",
 }
+
+
+def _check_model(model: str) -> None:
+    """Whether a model's name can be meant seriously; whether the hub knows it is found out when it is asked."""
+    path = Path(model).expanduser()
+    if model == NANO or (model and path.is_dir()):
+        return
+    if path.is_file():
+        raise ConfigError(f"model: {model} is a file; name the folder that holds the whole checkpoint")
+    if model.startswith((".", "/", "~")) or model.count("/") > 1:
+        beside = [one.name for one in path.parent.glob("*") if one.is_dir()]
+        near = difflib.get_close_matches(path.name, beside, n=1)
+        hint = f"; did you mean {path.with_name(near[0])}?" if near else "; check the path"
+        raise ConfigError(f"model: there is no folder {model}{hint}")
+    if not _HUB_NAME.fullmatch(model):
+        hint = _nearest(model, [NANO, _RELEASED])
+        raise ConfigError(f"model: {model!r} is not {NANO}, no folder, and no OWNER/NAME on the model hub{hint}")
 
 
 def _one_of(key: str, value: str, known: tuple[str, ...]) -> None:

@@ -17,8 +17,9 @@ Mode = Literal["omni", "audio_assistant", "audio_roleplay", "voice_cloning", "de
 
 Language = Literal["zh", "en"]
 
-LastReply = Literal["none", "completed", "interrupted"]
-"""How the assistant's latest turn ended, if there was one; "interrupted" covers a reply cut at its limit of tokens"""
+Standing = Literal["nothing", "user", "completed", "interrupted"]
+"""What stands open at the end of a context: nothing, the user's turn, or the assistant's, which was written to its
+end or was not ("interrupted" covers a reply cut at its limit of tokens)"""
 
 Span = tuple[int, int]
 """[start, end) in a list of ids"""
@@ -28,9 +29,6 @@ PLACEHOLDER = "<unk>"
 
 SPEECH_START = "<|im_start|>assistant\n<|spk_bos|><|spk|><|spk_eos|><|tts_bos|>"
 """opens an answer that is spoken; the state at <|spk|> becomes the talker's speaker vector"""
-
-ANSWER_START = "<|im_end|>\n" + SPEECH_START
-"""closes the user's streamed turn and opens the answer"""
 
 TERMINATORS = ("<|im_end|>", "<|endoftext|>")
 """tokens that end an answer"""
@@ -100,11 +98,15 @@ def message(role: Role, content: str) -> str:
     return f"<|im_start|>{role}\n{content}<|im_end|>\n"
 
 
-def user_start(last_reply: LastReply) -> str:
-    """What comes before the first unit of a user's turn, closing the assistant's as it ended."""
-    # After a whole answer the state already holds its end of speech, but not the terminator, which is never fed.
-    closing = {"none": "", "completed": "<|im_end|>\n", "interrupted": f"{SPEECH_END}<|im_end|>\n"}[last_reply]
-    return f"{closing}<|im_start|>user\n"
+def closing(standing: Standing) -> str:
+    """What closes the turn that stands open."""
+    # After a whole answer the context already holds its end of speech, but not the terminator, which is never fed.
+    whole = "<|im_end|>\n"
+    return {"nothing": "", "user": whole, "completed": whole, "interrupted": SPEECH_END + whole}[standing]
+
+
+USER_START = "<|im_start|>user\n"
+"""opens a user's turn that is streamed; it comes after `closing`"""
 
 
 def conversation(messages: Sequence[tuple[Role, str]], *, speaks: bool) -> str:

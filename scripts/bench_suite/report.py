@@ -25,6 +25,15 @@ class Row:
     n: int
     aim: float | None = None
     better: Literal["lower", "higher"] = "lower"
+    bound: float | None = None
+    """the best that this machine could do: the least time, or the highest rate"""
+
+    @property
+    def reached(self) -> float | None:
+        """Share of the bound; 1 is perfect, and more says that the bound leaves something out (a cache, say)."""
+        if self.bound is None:
+            return None
+        return self.bound / self.value if self.better == "lower" else self.value / self.bound
 
     @property
     def verdict(self) -> str:
@@ -65,12 +74,18 @@ def spread(measure: str, values_s: Sequence[float], median_aim: float | None, p9
 
 
 def table(rows: Sequence[Row]) -> str:
-    """The rows as a Markdown table."""
+    """The rows as a Markdown table, with columns for the bound only if some row has one."""
+    bounded = any(row.bound is not None for row in rows)
     lines = ["| measure | value | n | aim | |", "|---|---:|---:|---:|---|"]
+    if bounded:
+        lines = [f"{lines[0]} bound | reached |", f"{lines[1]}---:|---:|"]
     for row in rows:
         sign = "≤" if row.better == "lower" else "≥"
         aim = "" if row.aim is None else f"{sign} {row.aim:g}"
-        lines.append(f"| {row.measure} | {row.value:.4g} {row.unit} | {row.n} | {aim} | {row.verdict} |")
+        line = f"| {row.measure} | {row.value:.4g} {row.unit} | {row.n} | {aim} | {row.verdict} |"
+        if bounded:
+            line += "  |  |" if row.reached is None else f" {row.bound:.4g} {row.unit} | {row.reached:.2%} |"
+        lines.append(line)
     return "\n".join(lines)
 
 
@@ -79,7 +94,7 @@ def as_json(findings: Findings, settings: dict[str, Any]) -> dict[str, Any]:
     return {
         "machine": machine(),
         "settings": settings,
-        "rows": [asdict(row) | {"verdict": row.verdict} for row in findings.rows],
+        "rows": [asdict(row) | {"verdict": row.verdict, "reached": row.reached} for row in findings.rows],
         "details": findings.details,
     }
 

@@ -87,7 +87,7 @@ class Multiplexer:
         """Between turns: the newest picture, at most one a unit of media time."""
         if self._open or self._image is None or self._n_heard < self._image_due:
             return None
-        return Unit(image=self._take_image())
+        return Unit(image=self._take_image(), glance=True)
 
     def take_image(self) -> Unit | None:
         """The newest picture now, however long ago the last one was taken."""

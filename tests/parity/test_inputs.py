@@ -117,8 +117,8 @@ def steps_of(model: Model) -> list[list[tuple[dict[str, Any], dict[str, Any]]]]:
     ]
 
 
-def spelled(model: Model, step: dict[str, Any], last_reply: template.LastReply | None) -> str:
-    """The text of one prefill; last_reply is given for the first one of a user's turn."""
+def spelled(model: Model, step: dict[str, Any], standing: template.Standing | None) -> str:
+    """The text of one prefill; what stands open is given for the first one of a user's turn."""
     if "sys_prompt" in step:
         system = step["sys_prompt"]
         parts = template.system_prompt(system["mode"], system["language"], model.sound(system["ref_audio"]))
@@ -130,19 +130,19 @@ def spelled(model: Model, step: dict[str, Any], last_reply: template.LastReply |
         content = template.unit(model.image(image["image"], limit), model.sound(sound["audio"]))
     else:
         content = "".join(model.contents(parts, 1, False))
-    return content if last_reply is None else template.user_start(last_reply) + content
+    return content if standing is None else template.closing(standing) + template.USER_START + content
 
 
 def test_units_and_turns_are_spelled_as_in_the_original(model: Model) -> None:
     for conversation in steps_of(model):
-        new_turn: template.LastReply | None = None
+        new_turn: template.Standing | None = None
         for step, expected in conversation:
             if step["op"] == "generate":
-                assert expected["prompt_text"] == template.ANSWER_START
+                assert expected["prompt_text"] == template.closing("user") + template.SPEECH_START
                 new_turn = "completed" if expected["completed"] else "interrupted"
                 continue
             assert short(spelled(model, step, new_turn)) == expected["text"], step["name"]
-            new_turn = "none" if "sys_prompt" in step else None
+            new_turn = "nothing" if "sys_prompt" in step else None
 
 
 def test_chats_are_spelled_as_in_the_original(model: Model) -> None:

@@ -3,10 +3,12 @@
 import argparse
 import tomllib
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
-from streaming.config import Config, ConfigError, add_flags, load
+from omni.text.template import Language, Mode
+from streaming.config import LANGUAGES, MODES, Config, ConfigError, add_flags, load
 
 
 def parse(*words: str) -> dict[str, object]:
@@ -72,7 +74,14 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
         (("--port", "x"), "whole number"),
         (("--max-sessions", "0"), "max_sessions"),
         (("--idle-timeout-s", "0"), "idle_timeout_s"),
-        (("--model", "nanno"), "did you mean nano"),
+        (("--model", "nanno"), r"did you mean nano\?"),
+        (("--model", "MiniCPM-o-2_6"), "did you mean openbmb/MiniCPM-o-2_6"),
+        (("--model", ""), "no folder, and no OWNER/NAME"),
+        (("--model", "/no/such/folder"), "there is no folder /no/such/folder"),
+        (("--model", __file__), "is a file; name the folder"),
+        (("--device", "gpu", "--model", "a/b"), "device.*cuda:N"),
+        (("--mode", "roleplay", "--model", "a/b"), "did you mean audio_roleplay"),
+        (("--language", "de", "--model", "a/b"), "known are zh, en"),
         (("--log-level", "inof"), "did you mean info"),
         (("--llm-url", "ftp://x", "--llm-model", "m"), "llm_url"),
         (("--llm-url", "http://x/v1"), "llm_model"),
@@ -83,6 +92,39 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
 def test_values_that_cannot_work_are_refused(words: tuple[str, ...], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load(parse(*words), {})
+
+
+@pytest.mark.parametrize("model", ["nano", "openbmb/MiniCPM-o-2_6", str(Path(__file__).parent)])
+def test_a_model_is_nano_a_folder_or_a_name_on_the_hub(model: str) -> None:
+    config = load({}, {"OMNI_MODEL": model})
+    assert config.model == model
+    assert (config.folder is not None) == ("tests" in model)
+
+
+def test_a_folder_that_is_nearly_there_is_named(tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    with pytest.raises(ConfigError, match=rf"did you mean {tmp_path}/tiny\?"):
+        Config(model=f"{tmp_path}/tinny")
+
+
+@pytest.mark.parametrize(
+    ("model", "words", "message"),
+    [
+        ("nano", ("--device", "cpu"), "device is an option of a checkpoint, and model is nano"),
+        ("nano", ("--language", "zh"), "language is an option of a checkpoint"),
+        ("a/b", ("--whisper", "small"), "whisper is an option of nano, and model is a/b"),
+        ("a/b", ("--llm-url", "http://x/v1", "--llm-model", "m"), "llm_url is an option of nano"),
+        ("/", ("--revision", "main"), "/ is a folder"),
+    ],
+)
+def test_an_option_that_the_model_would_not_heed_is_refused(model: str, words: tuple[str, ...], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load(parse("--model", model, *words), {})
+
+
+def test_modes_and_languages_are_those_of_the_template() -> None:
+    """They are spelled twice, because the command line reads its options before anything heavy is loaded."""
+    assert (get_args(Mode), get_args(Language)) == (MODES, LANGUAGES)
 
 
 def test_lists_and_switches_from_every_source(tmp_path: Path) -> None:

@@ -88,9 +88,9 @@ def test_prompts_without_a_reference() -> None:
 
 
 def test_a_turn_begins_by_closing_the_one_before_it() -> None:
-    assert template.user_start("none") == "<|im_start|>user\n"
-    assert template.user_start("completed") == "<|im_end|>\n<|im_start|>user\n"
-    assert template.user_start("interrupted") == "<|tts_eos|><|im_end|>\n<|im_start|>user\n"
+    assert template.closing("nothing") == ""
+    assert template.closing("user") == template.closing("completed") == "<|im_end|>\n"
+    assert template.closing("interrupted") == "<|tts_eos|><|im_end|>\n"
 
 
 def test_a_conversation_in_text_has_a_system_message() -> None:
