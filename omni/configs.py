@@ -264,6 +264,8 @@ class MiniCpmOConfig:
     use_image_id: bool = True
     chunk_input: bool = True
     """audio features fill the placeholders one after another, wherever clips end"""
+    torch_dtype: str = "bfloat16"
+    """what the weights are meant to be computed in: bfloat16, float16 or float32"""
 
     @classmethod
     def from_json(cls, source: Json) -> Self:
@@ -282,6 +284,10 @@ class MiniCpmOConfig:
             raise ConfigError("config.json lacks vocab_size")
         vision = read_vision(source) if source.get("init_vision", True) else None
         tts = source.get("tts_config") or {}
+        # transformers 5 renamed the field
+        dtype = source.get("torch_dtype") or source.get("dtype") or "bfloat16"
+        if dtype not in {"bfloat16", "float16", "float32"}:
+            raise ConfigError(f"torch_dtype is {dtype!r}; bfloat16, float16 and float32 are known")
         return cls(
             llm=llm,
             vision=vision,
@@ -292,6 +298,7 @@ class MiniCpmOConfig:
             vocos=read_vocos(source.get("vocos_sizes") or {}),
             use_image_id=source.get("use_image_id", True),
             chunk_input=source.get("chunk_input", True),
+            torch_dtype=dtype,
         )
 
 
