@@ -24,8 +24,10 @@ from omni.shapes import Shape, Shapes, minicpm_o, unread
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
 VOCODER = "assets/Vocos.pt"
+TALKER_VOCABULARY = "assets/chattts_tokenizer"
+VOICES = "assets/ref_audios"
 
-_WANTED = ["*.json", "*.txt", "*.safetensors", VOCODER, "assets/chattts_tokenizer/*", "assets/ref_audios/*"]
+_WANTED = ["*.json", "*.txt", "*.safetensors", VOCODER, f"{TALKER_VOCABULARY}/*", f"{VOICES}/*"]
 """of a hub repository; its *.py files are left where they are"""
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -207,6 +209,25 @@ class Checkpoint:
                     f"{path} is damaged (SHA-256 {found}); delete {path.resolve()} and fetch it again"
                 )
 
+    def texts(self, folder: str = "") -> Mapping[str, str]:
+        """The JSON and text files beside the weights, by name; the index of the weights is left out.
+
+        Args:
+            folder: one below the checkpoint's own, such as TALKER_VOCABULARY.
+
+        Raises:
+            CheckpointError: the folder is missing, or a file in it is no UTF-8.
+        """
+        where = self.folder / folder
+        if not where.is_dir():
+            raise CheckpointError(f"{self.folder} has no {folder}; download it, or name the folder that has it")
+        paths = [path for path in sorted(where.iterdir()) if path.suffix in {".json", ".txt"} and path.name != INDEX]
+        return {path.name: _text(path) for path in paths}
+
+    def sounds(self) -> Mapping[str, bytes]:
+        """The voices that come with the checkpoint, each a whole WAV file, by the file's name without its ending."""
+        return {path.stem: path.read_bytes() for path in sorted((self.folder / VOICES).glob("*.wav"))}
+
     def load(self, module: nn.Module, prefix: str, *, device: torch.device | str, dtype: torch.dtype) -> None:
         """Give a module, built on the meta device, its weights: mapped from the file, straight to device and dtype.
 
@@ -288,12 +309,19 @@ def _header(path: Path) -> dict[str, Shape]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        source = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        source = json.loads(_text(path))
+    except ValueError as error:
         raise CheckpointError(f"{path} cannot be read: {error}; download it again") from error
     if not isinstance(source, dict):
         raise CheckpointError(f"{path} holds no JSON object; download it again")
     return source
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}; download it again") from error
 
 
 def _some(names: Collection[str]) -> str:

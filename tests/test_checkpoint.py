@@ -11,7 +11,17 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from omni.checkpoint import INDEX, SINGLE, VOCODER, Checkpoint, CheckpointError, compare, find
+from omni.checkpoint import (
+    INDEX,
+    SINGLE,
+    TALKER_VOCABULARY,
+    VOCODER,
+    VOICES,
+    Checkpoint,
+    CheckpointError,
+    compare,
+    find,
+)
 from omni.configs import MiniCpmOConfig
 from omni.shapes import minicpm_o, vocoder
 from omni.speech.vocoder import Vocoder
@@ -233,6 +243,29 @@ def test_no_code_in_the_vocoder_s_file_is_run(folder: Path, tmp_path: Path) -> N
     with pytest.raises(CheckpointError, match="tensors alone"):
         Checkpoint(folder).load_vocoder(empty_vocoder(), device="cpu")
     assert not (tmp_path / "sprung").exists()
+
+
+def test_the_small_files_beside_the_weights(folder: Path) -> None:
+    (folder / "merges.txt").write_text("é Ġ\n", encoding="utf-8")
+    (folder / "modeling.py").write_text("raise SystemExit")
+    (folder / TALKER_VOCABULARY).mkdir(parents=True)
+    (folder / TALKER_VOCABULARY / "vocab.txt").write_text("[PAD]")
+    checkpoint = Checkpoint(folder)
+    assert checkpoint.texts() == {"config.json": json.dumps(CONFIG), "merges.txt": "é Ġ\n"}
+    assert checkpoint.texts(TALKER_VOCABULARY) == {"vocab.txt": "[PAD]"}
+    (folder / "merges.txt").write_bytes(b"\xff")
+    with pytest.raises(CheckpointError, match=r"merges\.txt cannot be read"):
+        checkpoint.texts()
+    with pytest.raises(CheckpointError, match="has no assets/elsewhere; download it"):
+        checkpoint.texts("assets/elsewhere")
+
+
+def test_the_voices_beside_the_weights(folder: Path) -> None:
+    assert Checkpoint(folder).sounds() == {}
+    (folder / VOICES).mkdir(parents=True)
+    (folder / VOICES / "default.wav").write_bytes(b"RIFF")
+    (folder / VOICES / "notes.txt").write_text("about them")
+    assert Checkpoint(folder).sounds() == {"default": b"RIFF"}
 
 
 def hub_cache(cache: Path, folder: Path) -> None:

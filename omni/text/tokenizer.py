@@ -1,6 +1,7 @@
 """Byte-level BPE as GPT-2 made it, from the vocabulary inside a GGUF file, and its way back to text by pieces."""
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
@@ -40,10 +41,18 @@ class BpeTokenizer:
         return text
 
 
+class Decoder(Protocol):
+    """The way back from tokens whose bytes may divide a character."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Text of ids. Bytes that are no UTF-8 become U+FFFD."""
+        ...
+
+
 class TextStream:
     """Tokens in, text out as soon as it is whole: a character split over tokens waits for the rest."""
 
-    def __init__(self, tokenizer: BpeTokenizer) -> None:
+    def __init__(self, tokenizer: Decoder) -> None:
         self._tokenizer = tokenizer
         self._waiting: list[int] = []
 
