@@ -1,4 +1,4 @@
-"""One session's memory of attention: keys and values, written in place, cut back by a number."""
+"""One session's memory of attention: keys and values, written in place, cut back by a number, dropped anywhere."""
 
 from copy import copy
 
@@ -69,6 +69,20 @@ class KvCache:
         if not 0 <= n <= self.length:
             raise ValueError(f"cannot cut to {n} tokens: {self.length} are held")
         self.length = n
+
+    def forget(self, start: int, end: int) -> None:
+        """Drop the slots [start, end) and move what lies behind them forward; Decoder.forget also turns its keys.
+
+        Raises:
+            ValueError: these are not slots in use.
+        """
+        if not 0 <= start <= end <= self.length:
+            raise ValueError(f"cannot forget slots {start} to {end}: {self.length} are held")
+        length = self.length - (end - start)
+        for layer in (*self.keys, *self.values):
+            # From and to overlap, hence the copy; of one layer at a time, so that it takes little memory.
+            layer[:, start:length] = layer[:, end : self.length].clone()
+        self.length = length
 
     def reserve(self, n: int) -> None:
         """Make room for n slots, at least doubling, so that a session holds no more memory than it came to need."""

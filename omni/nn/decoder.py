@@ -16,7 +16,7 @@ from omni.configs import DecoderConfig
 from omni.nn.cache import KvCache
 
 Rotation = tuple[Tensor, Tensor]
-"""cosines and sines [B, 1, T, D], D the width of a head"""
+"""cosines and sines [B, 1, T, D], or of one row [T, D], D the width of a head"""
 
 
 class Decoder(nn.Module):
@@ -78,6 +78,30 @@ class Decoder(nn.Module):
             hidden = layer(hidden, rotation, starts, caches, masks)
         output: Tensor = self.norm(hidden)
         return output
+
+    def forget(self, cache: KvCache, start: int, end: int) -> None:
+        """Drop the slots [start, end) of a cache; what lies behind moves forward, in place and in position.
+
+        Keys are turned back by the positions that they move, in float32, and stored in the cache's dtype. What they
+        and the values say stays as it was: in every layer but the first they keep what attention brought them of the
+        dropped slots. Only their distance from what lies before `start` shrinks.
+
+        In bfloat16 keys are 0.4 % beside those of a fresh feed after one such move and 0.5 % after four, but 3 % after
+        sixty: turns too small for its digits are lost, time and again. So do it seldom and drop much.
+
+        Raises:
+            ValueError: these are not slots in use.
+        """
+        cache.forget(start, end)
+        positions = torch.arange(start, cache.length, device=cache.keys.device)
+        # By the very angles that both positions have, not by their difference: float32 knows an angle of 30,000 to a
+        # thousandth only, and the two rounding errors would add up anew with every move.
+        before = _angles(positions + (end - start), self.config)
+        after = _angles(positions, self.config)
+        back, forth = (before.cos(), -before.sin()), (after.cos(), after.sin())
+        for keys in cache.keys:
+            moved = keys[:, start : cache.length]
+            moved.copy_(_rotate(_rotate(moved.float(), back), forth))
 
 
 class _Layer(nn.Module):
@@ -174,11 +198,15 @@ def _causal(start: int, n_positions: int, device: torch.device) -> Tensor | None
 
 def _rotation(starts: Sequence[int], n_positions: int, config: DecoderConfig, like: Tensor) -> Rotation:
     first = torch.tensor(starts, device=like.device).unsqueeze(1)
-    positions = first + torch.arange(n_positions, device=like.device)
-    # In float32 whatever the weights are: at position 30,000 bfloat16 cannot tell neighbours apart.
-    angles = positions.unsqueeze(-1).float() * _frequencies(config.head_dim, config.rope_theta, like.device)
-    angles = torch.cat([angles, angles], dim=-1).unsqueeze(1)
+    angles = _angles(first + torch.arange(n_positions, device=like.device), config).unsqueeze(1)
     return angles.cos().to(like.dtype), angles.sin().to(like.dtype)
+
+
+def _angles(positions: Tensor, config: DecoderConfig) -> Tensor:
+    """Radians [..., D] of positions [...], the same for both halves of a head."""
+    # In float32 whatever the weights are: at position 30,000 bfloat16 cannot tell neighbours apart.
+    angles = positions.unsqueeze(-1).float() * _frequencies(config.head_dim, config.rope_theta, positions.device)
+    return torch.cat([angles, angles], dim=-1)
 
 
 @lru_cache
@@ -189,7 +217,7 @@ def _frequencies(head_dim: int, theta: float, device: torch.device) -> Tensor:
 
 
 def _rotate(heads: Tensor, rotation: Rotation) -> Tensor:
-    """Turn [B, H, T, D] by its positions; element i pairs with i + D / 2, as in the released weights."""
+    """Turn [..., T, D] by its positions; element i pairs with i + D / 2, as in the released weights."""
     cosines, sines = rotation
     first, second = heads.chunk(2, dim=-1)
     return heads * cosines + torch.cat([-second, first], dim=-1) * sines

@@ -47,6 +47,25 @@ def test_truncate_forgets_the_end() -> None:
             cache.truncate(n)
 
 
+@pytest.mark.parametrize(("start", "end"), [(0, 1), (1, 3), (2, 7), (1, 6), (5, 7), (0, 7), (3, 3)])
+def test_forgetting_moves_what_lies_behind_forward(start: int, end: int) -> None:
+    """Gaps smaller and larger than what moves over them, at either end, and none."""
+    cache = filled(7)
+    slots = [slot for slot in range(7) if not start <= slot < end]
+    kept = [tensor[:, slots] for layer in range(2) for tensor in cache.read(layer, 7)]
+    cache.forget(start, end)
+    assert cache.length == len(slots)
+    assert cache.capacity == 8
+    found = [tensor for layer in range(2) for tensor in cache.read(layer, cache.length)]
+    assert all(map(torch.equal, found, kept))
+
+
+@pytest.mark.parametrize(("start", "end"), [(-1, 2), (3, 2), (2, 7)])
+def test_only_slots_in_use_can_be_forgotten(start: int, end: int) -> None:
+    with pytest.raises(ValueError, match="6 are held"):
+        filled(6).forget(start, end)
+
+
 def test_a_clone_shares_nothing() -> None:
     cache = filled(6)
     twin = cache.clone()
