@@ -94,14 +94,13 @@ class Decoder(nn.Module):
         """
         cache.forget(start, end)
         positions = torch.arange(start, cache.length, device=cache.keys.device)
-        # By the very angles that both positions have, not by their difference: float32 knows an angle of 30,000 to a
-        # thousandth only, and the two rounding errors would add up anew with every move.
-        before = _angles(positions + (end - start), self.config)
-        after = _angles(positions, self.config)
-        back, forth = (before.cos(), -before.sin()), (after.cos(), after.sin())
+        # The angles as both positions have them, then their difference: float32 knows an angle of 30,000 to a
+        # thousandth only, and other roundings than theirs would add up with every move.
+        before, after = (_angles(at, self.config).double() for at in (positions + (end - start), positions))
+        rotation = (after - before).cos().float(), (after - before).sin().float()
         for keys in cache.keys:
             moved = keys[:, start : cache.length]
-            moved.copy_(_rotate(_rotate(moved.float(), back), forth))
+            moved.copy_(_rotate(moved.float(), rotation))
 
 
 class _Layer(nn.Module):

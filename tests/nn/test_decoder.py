@@ -241,7 +241,7 @@ def test_in_one_layer_what_was_forgotten_was_never_there(name: str, start: int, 
 
 
 def test_far_positions_are_turned_as_exactly_as_near_ones() -> None:
-    """At 30,000 the difference of two angles in float32 would be wrong by a thousandth."""
+    """At 30,000 float32 knows an angle to a thousandth, so turning by a difference of angles would show."""
     decoder = forgetful(replace(CONFIG, num_hidden_layers=1))
     last = torch.from_numpy(sequence(5))[None]
     cache, twin = decoder.new_cache(30_010), decoder.new_cache(30_010)
