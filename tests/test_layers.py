@@ -10,6 +10,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.__main__",),
+    ("streaming.doctor_checkpoint",),
     ("streaming.doctor", "streaming.gateway.server"),
     ("streaming.gateway",),
     ("streaming.metrics", "streaming.logs"),
@@ -91,6 +92,12 @@ def test_the_model_does_no_io_of_its_own(module: str) -> None:
     found = {name.split(".")[0] for name in imports(module)} & FORBIDDEN_BELOW
     assert not found, f"{module} imports {found}"
     assert "environ" not in path_of(module).read_text(), f"{module} reads the environment"
+
+
+@pytest.mark.parametrize("module", modules())
+def test_nothing_rests_on_what_tests_compare_with(module: str) -> None:
+    found = {name.split(".")[0] for name in imports(module)} & {"transformers", "vocos", "vector_quantize_pytorch"}
+    assert not found, f"{module} imports {found}, which only a developer has"
 
 
 def test_no_module_imports_itself_in_a_circle() -> None:

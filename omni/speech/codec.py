@@ -70,11 +70,14 @@ class _Residual(nn.Module):
         places = levels.cumprod(0) // levels
         half = levels // 2
         bound = (levels - 1) * (1 + _BOUND_EPS) / 2
+        # An even number of levels has no middle one: there the grid lies half a step lower.
+        offset = torch.where(levels % 2 == 0, 0.5, 0.0)
+        shift = (offset / bound).atanh()
         rest = self.project_in(features)
         codes = []
         for index in range(self._n_codes):
             finer = (levels - 1.0) ** -index
-            digits = (torch.tanh(rest / finer) * bound).round()
+            digits = (torch.tanh(rest / finer + shift) * bound - offset).round()
             rest = rest - digits / half * finer
             codes.append(((digits.long() + half) * places).sum(-1))
         return torch.stack(codes, 1)
