@@ -108,8 +108,11 @@ class Network:
 
     def sound_text(self, n_samples: int) -> str:
         """Placeholder of a piece of sound; nothing for one that is too short to have a feature."""
-        hearing = self._hearing()
-        return audio_placeholder(hearing.n_tokens(n_samples), hearing.group if self.config.chunk_input else None)
+        return self.features_text(self._hearing().n_tokens(n_samples))
+
+    def features_text(self, n_features: int) -> str:
+        """Placeholder of sound that was heard before, from the number of its features."""
+        return audio_placeholder(n_features, self._hearing().group if self.config.chunk_input else None)
 
     # ---------------------------------------------------------------- features
 

@@ -66,6 +66,12 @@ class TextStream:
         self._waiting.clear()
         return text
 
+    def copy(self) -> "TextStream":
+        """An equal stream that goes its own way."""
+        twin = TextStream(self._tokenizer)
+        twin._waiting = list(self._waiting)
+        return twin
+
 
 _LONGEST_CHARACTER = 4
 """bytes, hence tokens, of one UTF-8 character; more than that is no character"""

@@ -1,0 +1,360 @@
+"""MiniCPM-o 2.6 as an OmniModel: a live stream in units, answers in bursts of text and pieces of speech.
+
+What the released code does and this family mends: an exclamation mark (id 0) no longer vanishes from the text; special
+tokens that the model writes are no text; what was cut from an interrupted answer leaves the context as well, where the
+released code keeps whatever was written ahead of the sound.
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from omni.audio.clips import CLIP_S
+from omni.audio.encoder import AudioState
+from omni.audio.sound import decode_sound
+from omni.checkpoint import Checkpoint
+from omni.families.minicpm_o_network import Network, Prompt, load_network
+from omni.families.minicpm_o_state import Answer, Mark, State, later
+from omni.model import Capabilities, Phase
+from omni.nn.cache import KvCache
+from omni.nn.sampling import Draw, TextSampling, by_chance
+from omni.speech.streaming import Synthesis
+from omni.text.decoding import Decoding, decode
+from omni.text.released import LlmTokenizer, TalkerVocabulary
+from omni.text.template import (
+    SPEECH_END,
+    SPEECH_START,
+    TERMINATORS,
+    USER_START,
+    Language,
+    Mode,
+    Tokenizer,
+    as_text,
+    closing,
+    message,
+    system_prompt,
+    unit,
+)
+from omni.text.tokenizer import Decoder, TextStream
+from omni.timing import Timing
+from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, Unit, Voice
+
+_BURST = 3
+"""tokens of text before the talker is asked again: as in training, and short enough to be interrupted"""
+_MAX_TOKENS = 512
+"""of an answer for which nobody sets another limit"""
+_MAX_BATCH = 8
+_KEPT_OPENINGS = 4
+"""system prompts whose caches are kept: sessions that begin alike begin at once"""
+_SHORTEST_REFERENCE_S = 1.0
+_SAMPLING = TextSampling()
+
+
+class Vocabulary(Tokenizer, Decoder, Protocol):
+    """Both ways of the language model's tokenizer."""
+
+
+class MiniCpmO:
+    """OmniModel over the network of one checkpoint. Sessions are computed together, a row of the batch each."""
+
+    def __init__(
+        self,
+        network: Network,
+        tokenizer: Vocabulary,
+        *,
+        name: str = "minicpm-o-2.6",
+        mode: Mode = "omni",
+        language: Language = "en",
+        sampling: TextSampling = _SAMPLING,
+        new_draw: Callable[[], Draw] | None = None,
+    ) -> None:
+        """Serve a network.
+
+        Args:
+            network: with its weights.
+            tokenizer: of its language model.
+            name: that clients see.
+            mode: what the system prompt sets up.
+            language: of the system prompt.
+            sampling: of text.
+            new_draw: makes each session's way of choosing from probabilities; by chance if left out.
+        """
+        self.timing = Timing()
+        self.max_slices = 1
+        """of a camera picture; more show small print, for 64 tokens each"""
+        self._network = network
+        self._tokenizer = tokenizer
+        self._mode: Mode = mode
+        self._language: Language = language
+        self._sampling = sampling
+        self._new_draw = new_draw or self._by_chance
+        self._terminators = frozenset(map(tokenizer.token_id, TERMINATORS))
+        self._speech_end = tokenizer.token_id(SPEECH_END)
+        self._openings: OrderedDict[tuple[str, Voice | None], KvCache] = OrderedDict()
+        self.capabilities = Capabilities(
+            name, (Voice("default", language),), network.seeing is not None, transcribes=False, max_batch=_MAX_BATCH
+        )
+
+    def add_voices(self, references: Sequence[tuple[str, Pcm]]) -> None:
+        """Make built-in voices of these recordings; they take the place of the voice that has none."""
+        voices = tuple(self.prepare_voice(name, reference) for name, reference in references)
+        self.capabilities = replace(self.capabilities, voices=voices or self.capabilities.voices)
+
+    def prepare_voice(self, name: str, reference: Pcm) -> Voice:
+        """Make a voice from a few seconds of speech [S] at Timing.input_rate.
+
+        Raises:
+            ValueError: the recording is too short or too long.
+        """
+        duration_s = len(reference) / self.timing.input_rate
+        if not _SHORTEST_REFERENCE_S <= duration_s <= CLIP_S:
+            raise ValueError(
+                f"voice {name!r}: {duration_s:.1f} s of speech; give {_SHORTEST_REFERENCE_S:.0f} to {CLIP_S} s"
+            )
+        features = self._network.hear([reference], [AudioState()])[0]
+        return Voice(name, self._language, {"features": features.float().cpu().numpy()})
+
+    def open(self, instructions: str, voice: Voice | None) -> State:
+        """Start a session's memory with the system prompt, in which the voice is heard and the instructions follow."""
+        voice = voice or self.capabilities.voices[0]
+        cache = self._openings.pop((instructions, voice), None) or self._read_opening(instructions, voice)
+        self._openings[instructions, voice] = cache
+        if len(self._openings) > _KEPT_OPENINGS:
+            self._openings.popitem(last=False)
+        return State(cache.clone(), self._new_draw())
+
+    def _read_opening(self, instructions: str, voice: Voice) -> KvCache:
+        features = voice.state.get("features")
+        audio = () if features is None else (torch.from_numpy(features),)
+        reference = None if features is None else self._network.features_text(len(features))
+        parts = system_prompt(self._mode, self._language, reference)
+        if instructions:
+            parts.append(as_text(f"\n{instructions}"))
+        ids = self._tokenizer.encode(message("user", "".join(parts)))
+        cache = self._network.llm.model.new_cache(len(ids))
+        self._network.read([Prompt(ids, audio=audio)], [cache])
+        return cache
+
+    # ---------------------------------------------------------------- the user's turn
+
+    def listen(self, units: Sequence[Unit], states: Sequence[State]) -> list[list[Delta]]:
+        """Take one unit into each state. This model does not report what it heard."""
+        rows: list[tuple[Unit, State]] = []
+        for given, state in zip(units, states, strict=True):
+            if given.glance and state.standing != "user":
+                state.glimpse = given.image
+            elif self._says(given):
+                rows.append((_noted(given, state), state))
+        network = self._network
+        seen = iter(network.see([given.image for given, _ in rows if given.image is not None], self.max_slices))
+        heard = iter(
+            network.hear(
+                [given.audio for given, _ in rows if given.audio is not None],
+                [state.audio for given, state in rows if given.audio is not None],
+            )
+        )
+        prompts = [
+            Prompt(
+                self._tokenizer.encode(self._spelled(given, state)),
+                images=tuple(next(seen)) if given.image is not None else (),
+                audio=(next(heard),) if given.audio is not None else (),
+            )
+            for given, state in rows
+        ]
+        network.read(prompts, [state.cache for _, state in rows])
+        for given, state in rows:
+            _took(given, state)
+        return [[] for _ in units]
+
+    def _says(self, given: Unit) -> bool:
+        """There is something in it: a hundredth of a second of sound is nothing to the encoder."""
+        heard = given.audio is not None and self._network.sound_text(len(given.audio))
+        return bool(heard or given.text or given.image is not None)
+
+    def _spelled(self, given: Unit, state: State) -> str:
+        """A unit in the words of the template, after what opens the turn where none is open."""
+        before = closing(state.standing)
+        text = as_text(given.text or "")
+        if given.role == "assistant":
+            return before + SPEECH_START + text + SPEECH_END
+        if given.role == "system":
+            return before + message("system", text)
+        image = sound = ""
+        if given.image is not None:
+            height, width, _ = given.image.shape
+            image = self._network.image_text((width, height), self.max_slices)
+        if given.audio is not None:
+            sound = self._network.sound_text(len(given.audio))
+        # two typed messages of one turn are two lines
+        line = "\n" if text and state.texted else ""
+        return ("" if state.standing == "user" else before + USER_START) + unit(image, sound) + line + text
+
+    # ---------------------------------------------------------------- the assistant's turn
+
+    def begin(self, state: State, reply: Reply) -> None:
+        """Close the user's turn and open the answer. Instructions for this reply alone stand right before it."""
+        if state.standing != "user" and state.glimpse is not None:
+            self.listen([Unit(image=state.glimpse)], [state])
+        if reply.instructions is not None:
+            self.listen([Unit(text=reply.instructions, role="system")], [state])
+        state.answer = Answer(reply, TextStream(self._tokenizer), state.cache.length, state.standing)
+        state.standing, state.texted = "interrupted", False
+        state.audio.clear()
+
+    def step(self, phase: Phase, states: Sequence[State]) -> list[list[Delta]]:
+        """One burst of text (THINK), or one call of the talker (SPEAK), for all states together."""
+        answers = [(state, state.answer) for state in states if state.answer is not None and not state.answer.closed]
+        deltas = self._think(answers) if phase is Phase.THINK else self._speak([answer for _, answer in answers])
+        return [deltas.get(id(state.answer), []) for state in states]
+
+    def _think(self, answers: Sequence[tuple[State, Answer]]) -> dict[int, list[Delta]]:
+        rows = [(state, answer, self._decoding(state, answer)) for state, answer in answers if not answer.written]
+        bursts = decode(self._network.llm, [decoding for _, _, decoding in rows], _BURST)
+        return {
+            id(answer): self._wrote(state, answer, decoding, ids)
+            for (state, answer, decoding), ids in zip(rows, bursts, strict=True)
+        }
+
+    def _decoding(self, state: State, answer: Answer) -> Decoding:
+        if answer.decoding is None:
+            ids = self._tokenizer.encode(closing(answer.before) + SPEECH_START)
+            answer.first_id_at = answer.begun_at + len(ids)
+            limit = answer.reply.max_tokens or _MAX_TOKENS
+            answer.decoding = Decoding(state.cache, ids, self._sampling, state.draw, self._terminators, limit)
+        return answer.decoding
+
+    def _wrote(self, state: State, answer: Answer, decoding: Decoding, ids: Sequence[int]) -> list[Delta]:
+        """Pass a burst on to the reader and to the talker."""
+        if answer.reply.speaks and answer.speech is None:
+            answer.speech = self._synthesis().open(self._speaker(decoding), state.draw)
+        text = "".join(self._text(answer, token) for token in ids)
+        answer.n_fed = len(decoding.ids) - 1
+        answer.written, answer.completed = decoding.finished, decoding.completed
+        if (speech := answer.own_speech()) is not None:
+            self._synthesis().push(speech, text)
+            answer.captions = answer.captions.written(text)
+            if answer.written:
+                self._synthesis().end(speech)
+        deltas: list[Delta] = [TextDelta(text, last=answer.written)] if text or answer.written else []
+        if answer.written:
+            state.standing = answer.standing
+            if not answer.reply.speaks:
+                deltas.append(answer.close())
+        return deltas
+
+    def _text(self, answer: Answer, token: int) -> str:
+        """What one more token adds to the text."""
+        answer.text_ended = answer.text_ended or token == self._speech_end or token in self._terminators
+        text = "" if answer.text_ended else answer.stream.push(token)
+        answer.ends.append(answer.n_characters + len(text))
+        return text
+
+    def _speaker(self, decoding: Decoding) -> Tensor:
+        """The state at <|spk|> of the answer's opening, of which the talker makes its voice."""
+        if decoding.state is None:
+            raise RuntimeError("no burst was drawn yet")
+        opening = self._tokenizer.encode(SPEECH_START)
+        place = self._network.markers.find(opening).speaker
+        if place is None:
+            raise RuntimeError("the tokenizer does not know the template's <|spk|>")
+        return decoding.state[place - len(opening)]
+
+    def _speak(self, answers: Sequence[Answer]) -> dict[int, list[Delta]]:
+        spoken = [(answer, answer.speech) for answer in answers if answer.speech is not None]
+        ready = [(answer, speech) for answer, speech in spoken if self._synthesis().ready(speech)]
+        ready = [(answer, answer.own_speech() or speech) for answer, speech in ready]
+        pieces = self._synthesis().step([speech for _, speech in ready]) if ready else []
+        deltas: dict[int, list[Delta]] = {}
+        for (answer, speech), row in zip(ready, pieces, strict=True):
+            given = deltas.setdefault(id(answer), [])
+            for index, piece in enumerate(row):
+                # what is written by then is all that the talker will have said
+                last = speech.finished and index == len(row) - 1
+                offset_s = answer.captions.sound_s
+                duration_s = len(piece.pcm) / self.timing.output_rate
+                answer.captions, words = answer.captions.over(duration_s, last=last)
+                answer.words += later(words, offset_s)
+                given.append(SpeechDelta(piece.pcm, words))
+        for answer, _ in spoken:
+            if answer.written and answer.speech is not None and answer.speech.finished:
+                deltas.setdefault(id(answer), []).append(answer.close())
+        return deltas
+
+    def _synthesis(self) -> Synthesis:
+        if self._network.synthesis is None:
+            raise ValueError("this checkpoint cannot speak (init_tts is false): ask for written answers")
+        return self._network.synthesis
+
+    # ---------------------------------------------------------------- going back
+
+    def mark(self, state: State) -> Mark:
+        """Remember this place. Going back to an earlier one makes this one void."""
+        return state.mark()
+
+    def rewind(self, state: State, mark: Mark) -> None:
+        """Return to a place."""
+        state.rewind(mark)
+
+    def truncate(self, state: State, heard_s: float) -> None:
+        """Close the latest answer and forget what nobody heard of it. A written answer was read, and stays."""
+        answer = state.answer
+        if answer is None:
+            return
+        start, end = answer.cut(heard_s)
+        if end == state.cache.length:
+            state.standing = answer.standing
+        self._network.llm.model.forget(state.cache, start, end)
+
+    def close(self, state: State) -> None:
+        """Free the caches: whatever else holds the state holds nothing large."""
+        state.answer = None
+        state.audio.clear()
+        state.cache = self._network.llm.model.new_cache(0)
+
+    def _by_chance(self) -> Draw:
+        generator = torch.Generator(self._network.device)
+        generator.seed()
+        return by_chance(generator)
+
+
+def _noted(given: Unit, state: State) -> Unit:
+    """The unit, with what the camera showed before it where it opens a turn and has no picture of its own."""
+    if given.role == "user" and given.image is None and state.standing != "user":
+        return replace(given, image=state.glimpse)
+    return given
+
+
+def _took(given: Unit, state: State) -> None:
+    """A unit stands at the end of the context now."""
+    if given.role == "user":
+        state.standing, state.glimpse = "user", None
+    else:
+        state.standing = "completed" if given.role == "assistant" else "nothing"
+        state.audio.clear()
+    state.texted = given.role == "user" and given.text is not None
+
+
+def load_minicpm_o(checkpoint: Checkpoint, *, device: str, mode: Mode, language: Language) -> MiniCpmO:
+    """The family over a checkpoint, with the voices that lie beside it.
+
+    Args:
+        checkpoint: found, not read yet.
+        device: "auto" (a GPU if there is one), or as torch names it.
+        mode: of the system prompt.
+        language: of the system prompt.
+
+    Raises:
+        CheckpointError: the checkpoint is incomplete or damaged, or does not fit.
+    """
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    tokenizer = LlmTokenizer.read(checkpoint.texts())
+    talker_tokenizer = TalkerVocabulary.read(checkpoint.texts("assets/chattts_tokenizer"))
+    network = load_network(checkpoint, tokenizer, talker_tokenizer, torch.device(device))
+    model = MiniCpmO(network, tokenizer, mode=mode, language=language)
+    model.add_voices([(name, decode_sound(data, model.timing)) for name, data in checkpoint.sounds().items()])
+    return model

@@ -1,0 +1,162 @@
+"""What a MiniCPM-o session remembers: its caches, whose turn stands open, and how far an answer has got.
+
+The language model's memory is one cache that grows, so a mark is little more than its length. Going back to a mark
+makes those void that were made after it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from omni.audio.encoder import AudioState
+from omni.nn.cache import KvCache
+from omni.nn.sampling import Draw
+from omni.speech.captions import Captions
+from omni.speech.streaming import SpeechState
+from omni.speech.words import heard_text
+from omni.text.decoding import Decoding
+from omni.text.template import Span, Standing
+from omni.text.tokenizer import TextStream
+from omni.types import Picture, Reply, TurnEnd, Word
+
+AudioMark = tuple[KvCache | None, int]
+
+
+@dataclass(slots=True)
+class Answer:
+    """One answer of the assistant: written, and spoken while it is being written."""
+
+    reply: Reply
+    stream: TextStream
+    begun_at: int
+    """length of the cache before anything of it"""
+    before: Standing
+    """what stood open then"""
+    decoding: Decoding | None = None
+    """None until the first step, and again once nothing more is written"""
+    first_id_at: int = 0
+    """place in the cache of the first id drawn; 0: nothing of it is in the cache"""
+    n_fed: int = 0
+    """ids that the cache holds: all but the last one drawn"""
+    ends: list[int] = field(default_factory=list)
+    """for each id drawn, how long the text was then"""
+    text_ended: bool = False
+    """what is drawn now is no part of the text"""
+    written: bool = False
+    """no more text comes"""
+    completed: bool = False
+    """the model ended it of its own accord, not at a limit"""
+    speech: SpeechState | None = None
+    speech_marked: bool = False
+    """a mark holds the same speech: it is copied before it goes on"""
+    captions: Captions = field(default_factory=Captions)
+    words: tuple[Word, ...] = ()
+    """that were given out, start_s counted from the beginning of the answer"""
+    closed: bool = False
+    """no more of it comes"""
+
+    @property
+    def n_characters(self) -> int:
+        """Of the text so far."""
+        return self.ends[-1] if self.ends else 0
+
+    @property
+    def standing(self) -> Standing:
+        """What stands open after it."""
+        if not self.first_id_at:
+            return self.before
+        return "completed" if self.completed else "interrupted"
+
+    def copy(self) -> "Answer":
+        """An equal answer that goes its own way; speech, which is large, is shared until one of the two goes on."""
+        self.speech_marked = self.speech is not None
+        return replace(
+            self,
+            stream=self.stream.copy(),
+            decoding=self.decoding.copy() if self.decoding else None,
+            ends=list(self.ends),
+        )
+
+    def own_speech(self) -> SpeechState | None:
+        """The speech, to be changed."""
+        if self.speech is not None and self.speech_marked:
+            self.speech = self.speech.clone()
+            self.speech_marked = False
+        return self.speech
+
+    def close(self) -> TurnEnd:
+        """Nothing more comes: the caches of the speech are let go."""
+        self.closed, self.decoding, self.speech = True, None, None
+        return TurnEnd("completed" if self.completed else "max_tokens", len(self.ends))
+
+    def cut(self, heard_s: float) -> Span:
+        """Close it and forget what nobody heard.
+
+        Returns:
+            what the cache is to forget: what was written ahead of the listener, or all of an answer that made no sound.
+        """
+        end = self.first_id_at + self.n_fed if self.first_id_at else self.begun_at
+        n_kept = min(self.n_kept(heard_s), self.n_fed)
+        self.close()
+        self.completed = self.completed and n_kept == self.n_fed
+        self.ends, self.n_fed = self.ends[:n_kept], n_kept
+        if n_kept == 0 and self.reply.speaks:
+            self.first_id_at = 0
+            return self.begun_at, end
+        return self.first_id_at + n_kept, end
+
+    def n_kept(self, heard_s: float) -> int:
+        """How many of the ids drawn were heard: those of whole words, and none of half a character."""
+        total_s = self.captions.sound_s
+        if not self.reply.speaks or (self.closed and heard_s >= total_s):
+            return len(self.ends)
+        n_heard = len(heard_text(self.words, total_s, heard_s))
+        whole = [end for end in self.ends if end <= n_heard]
+        return self.ends.index(whole[-1]) + 1 if n_heard and whole else 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mark:
+    """A place in a session to return to."""
+
+    length: int
+    audio: AudioMark
+    standing: Standing
+    texted: bool
+    glimpse: Picture | None
+    answer: Answer | None
+
+
+@dataclass(slots=True, eq=False)
+class State:
+    """One session."""
+
+    cache: KvCache
+    """of the language model"""
+    draw: Draw
+    audio: AudioState = field(default_factory=AudioState)
+    """of the turn being spoken"""
+    standing: Standing = "nothing"
+    """what stands open at the end of the cache"""
+    texted: bool = False
+    """the cache ends with typed text"""
+    glimpse: Picture | None = None
+    """what the camera showed last between turns: seen when the next turn opens"""
+    answer: Answer | None = None
+    """the latest"""
+
+    def mark(self) -> Mark:
+        """Remember this place."""
+        answer = self.answer.copy() if self.answer else None
+        return Mark(self.cache.length, self.audio.mark(), self.standing, self.texted, self.glimpse, answer)
+
+    def rewind(self, mark: Mark) -> None:
+        """Return to a place. A mark may be used again."""
+        self.cache.truncate(mark.length)
+        self.audio.rewind(mark.audio)
+        self.standing, self.texted, self.glimpse = mark.standing, mark.texted, mark.glimpse
+        self.answer = mark.answer.copy() if mark.answer else None
+
+
+def later(words: Sequence[Word], offset_s: float) -> tuple[Word, ...]:
+    """Words of a piece, their starts counted from the beginning of the answer."""
+    return tuple(Word(word.text, word.start_s + offset_s) for word in words)
