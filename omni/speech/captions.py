@@ -47,15 +47,17 @@ class Captions:
             what is left, and the words that start in the piece, start_s counted from the piece's start.
         """
         pieces = list(_words(self.text, last=last))
-        start_s = max(self.word_s, self.sound_s)
         end_s = self.sound_s + duration_s
-        pace = min(1.0, (end_s - start_s) / sum(map(_seconds, pieces))) if last and pieces else 1.0
+        start_s, pace = max(self.word_s, self.sound_s), 1.0
+        if last and pieces:
+            start_s = min(start_s, end_s)
+            pace = min(1.0, (end_s - start_s) / sum(map(_seconds, pieces)))
         words: list[Word] = []
         for piece in pieces:
             if start_s >= end_s and not last:
                 break
             words.append(Word(piece, max(0.0, start_s - self.sound_s)))
-            start_s += max(0.0, pace) * _seconds(piece)
+            start_s += pace * _seconds(piece)
         rest = self.text[sum(len(word.text) for word in words) :]
         return Captions(rest, start_s, end_s), tuple(words)
 
@@ -73,10 +75,10 @@ def _words(text: str, *, last: bool) -> Iterator[str]:
 
 
 def _seconds(word: str) -> float:
-    """How long a word takes, with the pause after it."""
+    """How long a word takes, with the pause after it; what has no sound passes quickly."""
     spoken = word.strip()
     pause_s = _PAUSES_S.get(spoken[-1:], 0.0)
-    return pause_s + sum(map(_letter_s, spoken)) + _LETTER_S * (spoken != word)
+    return pause_s + sum(map(_letter_s, spoken)) + _LETTER_S
 
 
 def _letter_s(letter: str) -> float:

@@ -61,15 +61,20 @@ def golden_call(golden: Callable[[str], Golden]) -> Golden:
     return golden("end_to_end")
 
 
-@pytest.fixture(scope="module")
-def network(golden_call: Golden) -> Network:
-    facts = golden_call.facts
+def whole(golden: Golden, tokenizer: Spelled) -> Network:
+    """The golden file's model."""
+    facts = golden.facts
     config = MiniCpmOConfig.from_json({**facts["config"], "slice_config": facts["preprocessor_config"]})
-    network = Network(config, Spelled(golden_call))
+    network = Network(config, tokenizer)
     for prefix, module in network.parts.items():
-        module.load_state_dict(golden_call.weights(prefix), strict=True)
+        module.load_state_dict(golden.weights(prefix), strict=True)
         module.requires_grad_(False)
     return network
+
+
+@pytest.fixture(scope="module")
+def network(golden_call: Golden) -> Network:
+    return whole(golden_call, Spelled(golden_call))
 
 
 def sound(golden: Golden, name: str) -> Pcm:

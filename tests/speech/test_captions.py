@@ -21,7 +21,7 @@ def laid(captions: Captions, durations: list[float]) -> list[tuple[str, float]]:
 
 
 @given(
-    text=st.text(alphabet="ab 四五,.7\n", max_size=60),
+    text=st.text(alphabet="ab 四五,.7-\n", max_size=60),
     durations=st.lists(st.floats(0.0, 3.0), min_size=1, max_size=8),
 )
 def test_all_that_was_written_is_laid_in_order_within_the_sound(text: str, durations: list[float]) -> None:
