@@ -16,7 +16,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.metrics", "streaming.logs"),
     ("streaming.session",),
     ("streaming.tdm",),
-    ("streaming.config", "streaming.commands", "streaming.endpoint"),
+    ("streaming.config", "streaming.commands", "streaming.endpoint", "streaming.files"),
     ("streaming.events",),
     ("omni.families",),
     ("omni.packaged", "omni.speech", "omni.text", "omni.vision", "omni.audio"),
