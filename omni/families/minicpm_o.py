@@ -299,6 +299,7 @@ class MiniCpmO:
         """Return to a place."""
         state.rewind(mark)
 
+    @torch.inference_mode()
     def truncate(self, state: State, heard_s: float) -> None:
         """Close the latest answer and forget what nobody heard of it. A written answer was read, and stays."""
         answer = state.answer
