@@ -40,7 +40,7 @@ def test_everything_linked_is_there() -> None:
 
 @pytest.mark.parametrize("flag", sorted(set(re.findall(r"--[a-z][a-z-]+", README)) - {"--help", "--strict"}))
 def test_every_flag_exists(flag: str) -> None:
-    assert flag in "".join(help_of(command) for command in ("serve", "play", "doctor"))
+    assert flag in "".join(help_of(command) for command in ("serve", "play", "chat", "doctor"))
 
 
 @cache
