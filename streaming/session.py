@@ -7,6 +7,8 @@ side is tdm/listener.py, the assistant's tdm/speaker.py, what they share tdm/con
 from dataclasses import replace
 from typing import Literal
 
+import numpy as np
+
 from streaming.commands import (
     AppendAudio,
     AppendImage,
@@ -147,6 +149,7 @@ class Session:
                 self._cancel(response_id)
 
     def _update(self, settings: Settings) -> None:
+        settings = self._talk.possible(settings)
         voices = [voice.name for voice in self._talk.capabilities.voices]
         if settings.voice is not None and settings.voice not in voices:
             raise RefusedError(
@@ -165,21 +168,23 @@ class Session:
             raise RefusedError("invalid_value", "Recorded speech can only be added at the end, between turns.")
         if sounds and self._talk.stale:
             self._talk.rebuild()
+        silent = tuple(part for part in item.parts if not (isinstance(part, AudioPart) and part.pcm is not None))
         parts = tuple(replace(part, pcm=None) if isinstance(part, AudioPart) else part for part in item.parts)
         item = replace(item, parts=parts)
         previous = self._talk.dialogue.add(item, after)
         if at_end and self.idle and not self._talk.stale:
-            self._talk.inform(item)
+            self._talk.inform(replace(item, parts=silent))
         else:
             self._refresh()
         self._outlet.send(ItemAdded(item, previous))
-        for sound in sounds:
-            self._listener.transcribe(item.id, sound)
+        if sounds:
+            self._listener.transcribe(item.id, np.concatenate(sounds))
 
     def _delete(self, item_id: str) -> None:
         if item_id == self._speaker.item_id:
             raise RefusedError("item_in_progress", f"Item {item_id!r} is being spoken; cancel its response first.")
         self._talk.dialogue.delete(item_id)
+        self._talk.recent.forget(item_id)
         self._refresh()
         self._outlet.send(ItemDeleted(item_id))
 
@@ -191,8 +196,6 @@ class Session:
             )
         self._speaker.discard()
         self._listener.make_way()
-        if self._talk.stale:
-            self._talk.rebuild()
         self._listener.prepare(options)
         self._speaker.release(None)
 

@@ -20,6 +20,7 @@ from streaming.commands import AppendAudio, Command
 from streaming.events import AudioPart, Event, ResponseEnded, ResponseSpeech, Settings
 from streaming.session import Session
 from streaming.tdm.clock import ManualClock, settle
+from streaming.tdm.conversation import opening_settings
 from streaming.tdm.jobs import Result
 from streaming.tdm.worker import Worker
 
@@ -77,6 +78,12 @@ class ScriptedState:
     words: list[Word] = field(default_factory=list)
     spoken_s: float = 0.0
 
+    def take_turn(self) -> str:
+        """What the user has typed and said; the next turn begins empty."""
+        text = " ".join([*self.typed, read(self.audio)]).strip()
+        self.audio, self.typed = np.zeros(0, np.float32), []
+        return text
+
 
 class ScriptedModel:
     """OmniModel whose answers are a function of what it was told; it notes what it was asked to do."""
@@ -86,11 +93,14 @@ class ScriptedModel:
         answer: Callable[[ScriptedState, str], str] = lambda state, text: f"You said {text} .",
         finished: Callable[[str], float | None] = lambda text: 0.1 if text.endswith("and") else 0.9,
         max_batch: int = 1,
+        transcribes: bool = True,
     ) -> None:
         self.timing = TIMING
         voices = (Voice("plain"), Voice("other"))
-        self.capabilities = Capabilities("scripted", voices, sees=True, transcribes=True, max_batch=max_batch)
+        self.capabilities = Capabilities("scripted", voices, sees=True, transcribes=transcribes, max_batch=max_batch)
         self.fail: Exception | None = None
+        self.n_deaf = 0
+        """units that it will fail to listen to"""
         self.states: list[ScriptedState] = []
         self.log: list[str] = []
         self._answer = answer
@@ -109,23 +119,29 @@ class ScriptedModel:
 
     def _listen(self, unit: Unit, state: ScriptedState) -> list[Delta]:
         self.log.append("listen")
+        if self.n_deaf:
+            self.n_deaf -= 1
+            raise RuntimeError("out of memory")
         if unit.image is not None:
             state.n_images += 1
         if unit.text is not None:
             if unit.role == "user":
                 state.typed.append(unit.text)
             else:
+                if unit.role == "assistant" and (said := state.take_turn()):
+                    state.history.append(("user", said))
                 state.history.append((unit.role, unit.text))
         if unit.audio is None:
             return []
         state.audio = np.concatenate([state.audio, unit.audio])
+        if not self.capabilities.transcribes:
+            return []
         text = read(state.audio)
         return [Transcript(text, self._finished(text))]
 
     def begin(self, state: ScriptedState, reply: Reply) -> None:
         self.log.append("begin")
-        text = " ".join([*state.typed, read(state.audio)]).strip()
-        state.audio, state.typed = np.zeros(0, np.float32), []
+        text = state.take_turn()
         state.history.append(("user", text))
         state.reply, state.words, state.spoken_s, state.to_speak = reply, [], 0.0, []
         state.to_think = self._answer(state, text).split()
@@ -249,7 +265,8 @@ class Stage:
             client.session.deliver(result)
 
     async def join(self, name: str = "a", settings: Settings | None = None, lead_s: float = 0.3) -> Client:
-        client = self.clients[name] = Client(name, self, settings or Settings(), lead_s)
+        settings = settings or opening_settings(self.model.capabilities)
+        client = self.clients[name] = Client(name, self, settings, lead_s)
         await client.session.open()
         await self.run()
         return client

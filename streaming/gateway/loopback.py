@@ -32,6 +32,7 @@ from streaming.events import (
 from streaming.gateway.media import ActivityModel, DirectActivity
 from streaming.session import LEAD_S, Session
 from streaming.tdm.clock import Clock, ManualClock, SystemClock, settle
+from streaming.tdm.conversation import opening_settings
 from streaming.tdm.dialogue import text_of
 from streaming.tdm.jobs import Done, Listen, Result, Step
 from streaming.tdm.worker import Worker
@@ -153,7 +154,7 @@ async def play(
         text: what they type after the recording.
         settings: of the session, if not its own defaults.
     """
-    caller = _Caller(model, activity, settings or Settings())
+    caller = _Caller(model, activity, settings or opening_settings(model.capabilities))
     await caller.open()
     try:
         if recording is not None:

@@ -10,12 +10,13 @@ from dataclasses import dataclass
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from streaming.events import Closed, Event, Fault, Settings
+from streaming.events import Closed, Event, Fault
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
 from streaming.session import LEAD_S, Session
 from streaming.tdm.clock import Clock
+from streaming.tdm.conversation import opening_settings
 from streaming.tdm.pipeline import Engine
 from streaming.tdm.turns import Activity
 
@@ -177,8 +178,9 @@ class Call:
         expires_at = int(time.time() + shared.max_session_s)  # a date for the client; nothing is measured with it
         self._codec = RealtimeCodec(session_id, (model_alias,) if model_alias else (), expires_at)
         self._outbox = Outbox(self._codec, [*watchers, self._notice])
+        settings = opening_settings(shared.engine.capabilities)
         self.session = Session(
-            session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, Settings(), LEAD_S
+            session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, settings, LEAD_S
         )
         self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._code = WSCloseCode.SERVICE_RESTART

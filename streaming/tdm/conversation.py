@@ -1,17 +1,24 @@
 """What both sides of a conversation share: settings, dialogue, the line to the engine, the way to the client."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Protocol
 
+from omni.model import Capabilities
 from omni.types import Reply, Unit, Voice
-from streaming.events import Event, Fault, ImagePart, Item, ReplyOptions, Settings
+from streaming.events import AudioPart, Event, Fault, ImagePart, Item, ReplyOptions, Settings, TurnDetection
 from streaming.tdm.clock import Clock
 from streaming.tdm.dialogue import Dialogue, text_of
 from streaming.tdm.jobs import Listen, Open
 from streaming.tdm.pipeline import Engine, Pipeline
+from streaming.tdm.recent import Recent
 
 MAX_REPLAYED = 200
 """newest items that a new model state is told of: more than any model's context keeps of a spoken conversation"""
+WORDLESS_SILENCE_S = 0.6
+"""silence that ends a turn by default where no words say if it is complete; most pauses in sentences are shorter"""
+SPEECH_GONE = "[The user said something here.]"
+"""stands for speech that was let go and has no words, so that no answer seems to belong to the question before"""
 
 
 class Outlet(Protocol):
@@ -26,6 +33,13 @@ class Outlet(Protocol):
         ...
 
 
+def opening_settings(capabilities: Capabilities) -> Settings:
+    """What a session is set to before its client says anything."""
+    if capabilities.transcribes:
+        return Settings()
+    return Settings(transcribes=False, turn_detection=TurnDetection(silence_s=WORDLESS_SILENCE_S))
+
+
 class Conversation:
     """Keeps the model's state in step with the dialogue and the settings."""
 
@@ -33,15 +47,19 @@ class Conversation:
         self.capabilities = engine.capabilities
         self.timing = engine.timing
         self.outlet = outlet
-        self.settings = settings
+        self.settings = self.possible(settings)
         self.dialogue = Dialogue()
         self.pipeline = Pipeline(session_id, engine, clock, self._lost)
-        self.unheard: dict[str, tuple[Unit, ...]] = {}
-        """what was said in committed items whose words are not known yet, by their ids"""
+        self.recent = Recent(engine.timing)
+        """what the user said, as long as its words are not known: for a family that does not transcribe, for good"""
         self.stale = False
         """the model's state no longer matches; it is made anew between turns"""
         self.written: frozenset[str] = frozenset()
         """items that the model's state was made with: it was told their words, and knows nothing of their sound"""
+
+    def possible(self, settings: Settings) -> Settings:
+        """The settings, without what this model cannot do."""
+        return replace(settings, transcribes=settings.transcribes and self.capabilities.transcribes)
 
     def rebuild(self) -> None:
         """Make the model's state anew from the settings and the dialogue."""
@@ -53,7 +71,7 @@ class Conversation:
 
     def inform(self, item: Item) -> None:
         """Tell the model of an item."""
-        for unit in self.unheard.get(item.id) or _units(item):
+        for unit in self._units(item):
             self.pipeline.tell(Listen(unit))
 
     def reply(self, options: ReplyOptions) -> Reply:
@@ -81,11 +99,17 @@ class Conversation:
     def _voice(self) -> Voice | None:
         return next((voice for voice in self.capabilities.voices if voice.name == self.settings.voice), None)
 
-
-def _units(item: Item) -> Iterator[Unit]:
-    for part in item.parts:
-        if isinstance(part, ImagePart):
-            yield Unit(image=part.image)
-    text = text_of(item.parts)
-    if text:
-        yield Unit(text=text, role=item.role)
+    def _units(self, item: Item) -> Iterator[Unit]:
+        """What the model is told of an item: of speech the sound, if that is kept, else the words."""
+        for part in item.parts:
+            if isinstance(part, ImagePart):
+                yield Unit(image=part.image)
+        sound = self.recent.of(item.id)
+        parts = [part for part in item.parts if not (sound and isinstance(part, AudioPart))]
+        text = text_of(parts)
+        wordless = any(isinstance(part, AudioPart) and part.transcript is None for part in parts)
+        if wordless and not self.capabilities.transcribes:
+            text = f"{text} {SPEECH_GONE}".strip()
+        if text:
+            yield Unit(text=text, role=item.role)
+        yield from sound

@@ -5,15 +5,12 @@ prepared on the guess that the user is done, CONTINUED discards it, ENDED releas
 holds the answer first; it is an interruption once it lasts or its words say so.
 """
 
-import asyncio
-from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import Literal
 from uuid import uuid4
 
 from omni.text.backchannel import is_backchannel
 from omni.text.finished import UNSURE
-from omni.types import Delta, Pcm, Picture, Transcript, Unit
+from omni.types import Pcm, Picture, Unit
 from streaming.events import (
     AudioPart,
     Cleared,
@@ -31,38 +28,21 @@ from streaming.events import (
 )
 from streaming.tdm.clock import Clock
 from streaming.tdm.conversation import Conversation
-from streaming.tdm.jobs import Listen, MarkState, Rewind
+from streaming.tdm.hearing import Hearing, UserTurn
+from streaming.tdm.jobs import Listen
 from streaming.tdm.multiplexer import Multiplexer
 from streaming.tdm.speaker import Speaker
 from streaming.tdm.turns import Activity, Signal, Turns
 
-ONSET = "onset"
-"""name of the mark before a turn's first unit"""
 INTERRUPTION_S = 0.7
 """speech over an answer that is an interruption whatever it says"""
-SHORTEST_INTERRUPTION_S = 0.25
-"""for a family that does not transcribe: shorter speech over an answer is a noise"""
+SHORTEST_SPEECH_S = 0.25
+"""for a family that does not transcribe: what is shorter is a noise. A single "no", "stop" or "wait", measured in six
+synthetic voices, counts as 0.26 to 0.54 s of speech"""
 KEPT_S = 1.0
 """sound kept between turns, from which a turn's beginning is taken"""
 MAX_PENDING = 2
 """units that wait for the engine at a time; more wait in the multiplexer"""
-
-
-@dataclass(slots=True)
-class _UserTurn:
-    """What the user is saying, until it is an item or was nothing."""
-
-    item_id: str
-    overlaps: bool
-    """it began while an answer was under way, and whether it is an interruption is open"""
-    text: str = ""
-    finished: float | None = None
-    units: list[Unit] = field(default_factory=list)
-    """what the model was given of it"""
-    n_pending: int = 0
-    """units whose words are still to come"""
-    ended: bool = False
-    duration_s: float = 0.0
 
 
 class Listener:
@@ -73,9 +53,10 @@ class Listener:
         self._speaker = speaker
         self._activity = activity
         self._clock = clock
+        self._hearing = Hearing(conversation, self._heard)
         self._mux = Multiplexer(conversation.timing, KEPT_S)
         self._turns: Turns | None = None
-        self._user: _UserTurn | None = None
+        self._user: UserTurn | None = None
         self._arrived_s = 0.0
         self._unanswered = False
         """sound was put into the conversation that no answer has followed"""
@@ -113,7 +94,9 @@ class Listener:
         self._glance()
 
     def prepare(self, options: ReplyOptions) -> None:
-        """Have an answer prepared, the newest picture in view."""
+        """Have an answer prepared, by a model that knows all that was said, the newest picture in view."""
+        if self._talk.stale:
+            self._hear_again()
         if (unit := self._mux.take_image()) is not None:
             self._talk.pipeline.tell(Listen(unit))
         self._unanswered = False
@@ -126,32 +109,28 @@ class Listener:
             return
         if self._turns is not None:
             self.commit()
-        elif user.units:
-            self._talk.pipeline.tell(Rewind(ONSET))
-            self._mux.put_back(user.units)
-            user.units, user.duration_s = [], 0.0
+        else:
+            self._mux.put_back(self._hearing.unlisten(user))
 
     def interrupt(self, reason: Literal["turn_detected", "client_cancelled"]) -> None:
         """End the answer under way where the user heard it last, and listen on."""
-        user, units = self._user, []
+        user = self._user
+        # The model heard these on top of the answer; they belong after what is left of it.
+        units = self._hearing.unlisten(user) if user is not None else ()
+        self._speaker.abandon(reason)
+        if self._talk.stale:
+            self._talk.rebuild()
         if user is not None:
             user.overlaps = False
-            units, user.units, user.duration_s = user.units, [], 0.0
-        if units:
-            # The model heard these on top of the answer; they belong after what is left of it.
-            self._talk.pipeline.tell(Rewind(ONSET))
-        self._speaker.abandon(reason)
-        if user is not None:
             for unit in units:
                 self._listen(user, unit)
 
     def transcribe(self, item_id: str, pcm: Pcm) -> None:
         """Listen to recorded sound [S] of an item that is in the dialogue; its words are reported when known."""
-        user = _UserTurn(item_id, overlaps=False)
+        user = UserTurn(item_id, overlaps=False)
         step = self._talk.timing.unit_samples
         for begin in range(0, len(pcm), step):
             self._listen(user, Unit(audio=pcm[begin : begin + step]))
-        self._talk.unheard[item_id] = tuple(user.units)
         self._unanswered = True
 
     def commit(self) -> None:
@@ -180,8 +159,8 @@ class Listener:
         """Forget what was not committed."""
         user = self._user
         self._speaker.discard()
-        if user is not None and user.units:
-            self._talk.pipeline.tell(Rewind(ONSET))
+        if user is not None:
+            self._hearing.unlisten(user)
         self._close_turn()
         self._mux.forget()
         if user is not None:
@@ -240,10 +219,10 @@ class Listener:
             case Signal.ENDED:
                 self._end_turn(turns)
 
-    def _open_turn(self, from_s: float) -> _UserTurn:
+    def _open_turn(self, from_s: float) -> UserTurn:
         if self._talk.stale and not self._speaker.active:
             self._talk.rebuild()
-        self._user = _UserTurn(f"item_{uuid4().hex[:20]}", overlaps=self._speaker.active and self._turns is not None)
+        self._user = UserTurn(f"item_{uuid4().hex[:20]}", overlaps=self._speaker.active and self._turns is not None)
         self._quiet_from_s = None
         self._mux.open_turn(from_s)
         return self._user
@@ -263,18 +242,21 @@ class Listener:
                 return
             self._listen(self._user, unit)
 
-    def _listen(self, user: _UserTurn, unit: Unit) -> None:
-        if not user.units:
-            if self._unanswered and self._talk.capabilities.transcribes:
-                # the model would take these words for more of that turn; told of it as text, it does not
-                self._unanswered = False
-                self._talk.rebuild()
-            self._talk.pipeline.tell(MarkState(ONSET))
-        user.units.append(unit)
-        user.n_pending += 1
-        if unit.audio is not None:
-            user.duration_s += len(unit.audio) / self._talk.timing.input_rate
-        self._talk.pipeline.ask(Listen(unit)).add_done_callback(partial(self._heard, user))
+    def _listen(self, user: UserTurn, unit: Unit) -> None:
+        if not user.given and self._unanswered and self._talk.capabilities.transcribes:
+            # the model would take these words for more of that turn; told of it as text, it does not
+            self._unanswered = False
+            self._talk.rebuild()
+        self._hearing.listen(user, unit)
+
+    def _hear_again(self) -> None:
+        """Make the model's state anew, and let it hear the turn in progress from its beginning."""
+        user = self._user
+        units = self._hearing.take_back(user) if user is not None else ()
+        self._talk.rebuild()
+        if user is not None:
+            for unit in units:
+                self._hearing.listen(user, unit)
 
     def _glance(self) -> None:
         """Between turns the model sees what the camera shows."""
@@ -285,27 +267,21 @@ class Listener:
 
     # ------------------------------------------------------------ words
 
-    def _heard(self, user: _UserTurn, future: "asyncio.Future[tuple[Delta, ...]]") -> None:
-        """The model has listened to a unit."""
-        if future.cancelled():
-            return
-        user.n_pending -= 1
-        error = future.exception()
-        if error is not None:
-            self._talk.engine_failed(str(error))
-        else:
-            for delta in future.result():
-                if isinstance(delta, Transcript):
-                    user.text, user.finished = delta.text, delta.finished
+    def _heard(self, user: UserTurn) -> None:
+        """The model has listened to a unit, or failed to."""
         if user is not self._user:
-            self._transcribed(user)
+            self._hearing.write_down(user)
+            return
+        if user.failed and not (user.overlaps or user.repeated):
+            user.repeated = True
+            self._hear_again()
             return
         if self._talk.settings.transcribes and user.text and not user.overlaps:
             self._talk.outlet.send(UserTranscript(user.item_id, user.text, False, user.duration_s))
         if not user.n_pending and self._turns is not None and self._turns.paused:
             self._words(self._turns, user)
 
-    def _words(self, turns: Turns, user: _UserTurn) -> None:
+    def _words(self, turns: Turns, user: UserTurn) -> None:
         """All that was said before this pause is known."""
         if user.overlaps:
             if self._is_interruption(turns, user):
@@ -320,32 +296,37 @@ class Listener:
             turns.detection.creates_response
             and not self._speaker.guessing
             and (user.finished is None or user.finished > UNSURE)
-            and (user.text or not self._talk.capabilities.transcribes)
+            and self._is_speech(turns, user)
         ):
             self.prepare(ReplyOptions())
 
-    def _is_interruption(self, turns: Turns, user: _UserTurn) -> bool:
+    def _is_interruption(self, turns: Turns, user: UserTurn) -> bool:
         if self._talk.capabilities.transcribes:
             return not is_backchannel(user.text)
-        return turns.voiced_s >= SHORTEST_INTERRUPTION_S
+        return turns.voiced_s >= SHORTEST_SPEECH_S
 
-    def _go_on(self, turns: Turns, user: _UserTurn) -> None:
+    def _is_speech(self, turns: Turns, user: UserTurn) -> bool:
+        if self._talk.capabilities.transcribes:
+            # what the model failed to hear may have been anything
+            return bool(user.text) or user.failed
+        return turns.voiced_s >= SHORTEST_SPEECH_S
+
+    def _go_on(self, turns: Turns, user: UserTurn) -> None:
         """It was a cough or an "uh-huh": the answer goes on."""
         self._drop_turn(turns, user)
         self._resume(user)
 
-    def _resume(self, user: _UserTurn) -> None:
+    def _resume(self, user: UserTurn) -> None:
         """Let the answer go on that this turn put on hold, if it did."""
         response_id = self._speaker.response_id
         if response_id is not None and self._speaker.holding:
             at_s = self._speaker.resume()
             self._talk.outlet.send(OverlapEnded(user.item_id, response_id, at_s, self._talk.pipeline.turn))
 
-    def _drop_turn(self, turns: Turns, user: _UserTurn) -> None:
+    def _drop_turn(self, turns: Turns, user: UserTurn) -> None:
         """What was heard is no turn: the model forgets it."""
         self._talk.outlet.send(SpeechStopped(user.item_id, turns.end_s, self._talk.pipeline.turn))
-        if user.units:
-            self._talk.pipeline.tell(Rewind(ONSET))
+        self._hearing.unlisten(user)
         self._close_turn()
 
     def _end_turn(self, turns: Turns) -> None:
@@ -359,7 +340,7 @@ class Listener:
         if user.overlaps:
             self._words(turns, user)
             return
-        if self._talk.capabilities.transcribes and not user.text:
+        if not self._is_speech(turns, user):
             self._speaker.discard()
             self._drop_turn(turns, user)
             self._talk.outlet.send(Cleared())
@@ -375,26 +356,11 @@ class Listener:
                 self.prepare(ReplyOptions())
             self._speaker.release(speech_end_s)
 
-    def _add_item(self, user: _UserTurn) -> None:
+    def _add_item(self, user: UserTurn) -> None:
         dialogue, outlet = self._talk.dialogue, self._talk.outlet
         previous = dialogue.last_id
         item = Item(user.item_id, "user", (AudioPart(None, user.duration_s),))
         dialogue.add(item)
-        self._talk.unheard[item.id] = tuple(user.units)
         outlet.send(Committed(user.item_id, previous))
         outlet.send(ItemAdded(item, previous))
-        self._transcribed(user)
-
-    def _transcribed(self, user: _UserTurn) -> None:
-        """Report the words of a committed turn, once they are complete."""
-        dialogue = self._talk.dialogue
-        if user.n_pending:
-            return
-        self._talk.unheard.pop(user.item_id, None)
-        if user.item_id not in dialogue:
-            return
-        item, heard = dialogue.get(user.item_id), AudioPart(user.text, user.duration_s)
-        parts = tuple(heard if isinstance(part, AudioPart) else part for part in item.parts)
-        dialogue.replace(replace(item, parts=parts))
-        if self._talk.settings.transcribes and self._talk.capabilities.transcribes:
-            self._talk.outlet.send(UserTranscript(user.item_id, user.text, True, user.duration_s))
+        self._hearing.write_down(user)
