@@ -128,12 +128,12 @@ def _play(config: Config, arguments: argparse.Namespace) -> int:
         return _complain("give a recording, or --text", 2)
     from omni.timing import Timing
     from omni.vision.image import decode_image
-    from streaming import logs
+    from streaming import files, logs
     from streaming.gateway import loopback, models
 
     logs.configure(config.log_level, as_json=config.log_json)
     try:
-        recording = loopback.read_recording(arguments.recording, Timing()) if arguments.recording else None
+        recording = files.read_sound(arguments.recording, Timing()) if arguments.recording else None
         image = decode_image(arguments.image.read_bytes()) if arguments.image else None
     except (OSError, ValueError) as error:
         return _complain(error, 2)
@@ -144,7 +144,7 @@ def _play(config: Config, arguments: argparse.Namespace) -> int:
     result = asyncio.run(loopback.play(model, activity, recording=recording, image=image, text=arguments.text))
     try:
         if arguments.out is not None:
-            loopback.write_sound(arguments.out, result.pcm, model.timing)
+            files.write_sound(arguments.out, result.pcm, model.timing)
     except OSError as error:
         return _complain(f"cannot write {arguments.out}: {error}", 2)
     print(json.dumps(result.as_dict(), indent=2, ensure_ascii=False) if arguments.json else result.as_text())

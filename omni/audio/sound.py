@@ -26,7 +26,9 @@ def decode_sound(data: bytes, timing: Timing) -> Pcm:
     try:
         sound, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
-        raise ValueError(f"it is no sound file that can be read: {error}") from error
+        # the library names the bytes by their place in memory first, then what is wrong
+        reason = str(error).rpartition(": ")[2]
+        raise ValueError(f"it is no sound file that can be read: {reason}") from error
     mono: Pcm = sound.mean(axis=1, dtype=np.float32)
     if not len(mono):
         raise ValueError("it has no sound in it")

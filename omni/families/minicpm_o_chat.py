@@ -15,12 +15,14 @@ from torch import Tensor
 
 from omni.audio.clips import cut_clips
 from omni.audio.features import HOP_SAMPLES
+from omni.checkpoint import Checkpoint
 from omni.families.minicpm_o import Vocabulary
-from omni.families.minicpm_o_network import Network, Prompt
-from omni.nn.sampling import Draw, TextSampling
+from omni.families.minicpm_o_network import Network, Prompt, load_network
+from omni.nn.sampling import Draw, TextSampling, by_chance
 from omni.speech.streaming import Synthesis
 from omni.text import template
 from omni.text.decoding import Decoding, decode
+from omni.text.released import LlmTokenizer, TalkerVocabulary
 from omni.text.template import Language, Mode
 from omni.text.tokenizer import TextStream
 from omni.types import Pcm, Picture, Role, SpeechDelta, TextDelta, TurnEnd, Unit, Word
@@ -110,13 +112,13 @@ class Chat:
         self._tokenizer = tokenizer
         self._terminators = frozenset(map(tokenizer.token_id, template.TERMINATORS))
 
-    def answer(self, conversation: Sequence[Message], wish: Wish, draw: Draw) -> Iterator[Delta]:
+    def answer(self, conversation: Sequence[Message], wish: Wish, draw: Draw | None = None) -> Iterator[Delta]:
         """Answer a conversation, whose last message is the user's: text as it is written, then its sound.
 
         Args:
             conversation: of the user and the assistant in turns, perhaps behind a system message.
             wish: how.
-            draw: chooses tokens and codes; see omni.nn.sampling.
+            draw: chooses tokens and codes; see omni.nn.sampling. None: chance does.
 
         Raises:
             ValueError: the conversation is too long, or asks for what the checkpoint lacks.
@@ -124,6 +126,10 @@ class Chat:
         synthesis = self.network.synthesis
         if wish.speaks and synthesis is None:
             raise ValueError("this checkpoint has no voice (init_tts is false): ask for text alone")
+        if draw is None:
+            generator = torch.Generator(self.network.device)
+            generator.seed()
+            draw = by_chance(generator)
         (row,) = self.open([self.spell(conversation, wish)], wish, draw)
         # Nothing behind the end of speech belongs to the answer, whatever the model goes on to write.
         row.terminators |= {self._tokenizer.token_id(template.SPEECH_END)}
@@ -264,3 +270,14 @@ def _spoken(synthesis: Synthesis, text: str, hidden: Tensor, draw: Draw) -> Iter
     while not state.finished:
         for piece in synthesis.step([state])[0]:
             yield SpeechDelta(piece.pcm, (Word(piece.text, 0.0),))
+
+
+def load_chat(checkpoint: Checkpoint, *, device: str) -> Chat:
+    """A chat over a checkpoint.
+
+    Raises:
+        CheckpointError: the checkpoint is incomplete or damaged, or does not fit.
+    """
+    tokenizer = LlmTokenizer.read(checkpoint.texts())
+    talker_tokenizer = TalkerVocabulary.read(checkpoint.texts("assets/chattts_tokenizer"))
+    return Chat(load_network(checkpoint, tokenizer, talker_tokenizer, torch.device(device)), tokenizer)

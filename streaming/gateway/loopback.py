@@ -6,16 +6,12 @@ does not depend on how fast the machine is; how long the computing took is measu
 
 from collections import defaultdict
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import numpy as np
-import soundfile
 
-from omni.audio.resample import Resampler
 from omni.model import OmniModel, Phase
-from omni.timing import Timing
 from omni.types import Pcm, Picture
 from streaming.commands import AppendAudio, AppendImage, Command, CreateItem, Respond
 from streaming.events import (
@@ -42,10 +38,6 @@ _AFTER_S = 1.0
 _LONGEST_S = 180.0
 """silence after which an answer that has not ended is given up"""
 _IMAGE_EVERY_S = 1.0
-
-
-class RecordingError(ValueError):
-    """A file that cannot be played. The message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,42 +89,9 @@ class PlayResult:
         return "\n".join(lines) or "nothing was said"
 
 
-def read_recording(path: Path, timing: Timing) -> Pcm:
-    """Read a sound file of any rate and any number of channels: [S] at Timing.input_rate.
-
-    Raises:
-        RecordingError: no such file, not a sound file, or no sound in it.
-    """
-    if not path.is_file():
-        raise RecordingError(f"there is no file {path}")
-    try:
-        sound, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.SoundFileError as error:
-        raise RecordingError(f"{path} is no sound file that can be read: {error}") from error
-    mono: Pcm = sound.mean(axis=1, dtype=np.float32)
-    if not len(mono):
-        raise RecordingError(f"{path} has no sound in it")
-    if not np.isfinite(mono).all():
-        raise RecordingError(f"{path} has samples that are no numbers")
-    resampler = Resampler(rate, timing.input_rate)
-    return np.concatenate((resampler.push(mono), resampler.flush()))
-
-
 def _rounded(value: object) -> object:
     """To the millisecond: nothing here is known more precisely."""
     return round(value, 3) if isinstance(value, float) else value
-
-
-def write_sound(path: Path, pcm: Pcm, timing: Timing) -> None:
-    """Write what the assistant said [S] as 16-bit WAV.
-
-    Raises:
-        OSError: it cannot be written there.
-    """
-    try:
-        soundfile.write(path, pcm, timing.output_rate, subtype="PCM_16", format="WAV")
-    except soundfile.SoundFileError as error:
-        raise OSError(str(error)) from error
 
 
 async def play(

@@ -1,15 +1,13 @@
 """A recording played to the real session, with a scripted model."""
 
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
-from streaming.gateway.loopback import PlayResult, RecordingError, play, read_recording, write_sound
+from streaming.gateway.loopback import PlayResult, play
 from streaming.tdm.dialogue import text_of
-from tests.fakes import TIMING, ScriptedModel, read, say, silence
+from tests.fakes import ScriptedModel, read, say, silence
 from tests.streaming.gateway.place import Loudness
 
 
@@ -73,41 +71,3 @@ async def test_the_result_can_be_printed() -> None:
     result = await play(ScriptedModel(), Loudness(), text="hello")
     assert json.loads(json.dumps(result.as_dict()))["items"][0]["text"] == "hello"
     assert result.as_text() == "user: hello\nassistant: You said hello ."
-
-
-@pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (16_000, 2), (44_100, 2), (48_000, 1)])
-def test_any_rate_and_any_channels_are_read(tmp_path: Path, rate: int, channels: int) -> None:
-    path = tmp_path / "a.wav"
-    tone = 0.5 * np.sin(2 * np.pi * 220 * np.arange(rate) / rate)
-    soundfile.write(path, np.stack([tone] * channels, axis=1), rate)
-    pcm = read_recording(path, TIMING)
-    assert pcm.dtype == np.float32
-    assert len(pcm) == pytest.approx(TIMING.input_rate, rel=0.01)
-    spectrum = np.abs(np.fft.rfft(pcm[: TIMING.input_rate]))
-    assert np.argmax(spectrum) == pytest.approx(220, abs=2)
-
-
-@pytest.mark.parametrize("content", [b"", b"RIFF", b"RIFF\x24\x00\x00\x00WAVEfmt ", b"\xff" * 5_000, "hé".encode()])
-def test_what_is_no_recording_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
-    path = tmp_path / "question.wav"
-    path.write_bytes(content)
-    with pytest.raises(RecordingError, match=r"question\.wav"):
-        read_recording(path, TIMING)
-
-
-def test_an_absent_or_empty_recording_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecordingError, match="no file"):
-        read_recording(tmp_path / "absent.wav", TIMING)
-    soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.float32), TIMING.input_rate)
-    with pytest.raises(RecordingError, match="no sound"):
-        read_recording(tmp_path / "empty.wav", TIMING)
-
-
-def test_what_was_said_can_be_written_and_read_again(tmp_path: Path) -> None:
-    pcm = say("hello", TIMING.output_rate)
-    write_sound(tmp_path / "answer.wav", pcm, TIMING)
-    sound, rate = soundfile.read(tmp_path / "answer.wav", dtype="float32")
-    assert rate == TIMING.output_rate
-    assert np.allclose(sound, pcm, atol=1e-4)
-    with pytest.raises(OSError, match="answer"):
-        write_sound(tmp_path / "no" / "answer.wav", pcm, TIMING)
