@@ -56,7 +56,8 @@ def look(config: Config, *, verify: bool) -> Iterator[Finding]:
     try:
         yield _network(checkpoint)
         yield from _weights(checkpoint)
-        yield _checksums(checkpoint, config, verify)
+        if verify or not config.folder:
+            yield _checksums(checkpoint, verify)
     except CheckpointError as error:
         # an interrupted download is the likeliest reason, and goes on where it stopped
         resumes = "" if config.folder else "; `omni serve` without --offline fetches what is missing"
@@ -86,6 +87,9 @@ def _not_here(config: Config) -> Finding:
     except Exception as error:  # of the network or the hub: the person can do the same about each
         reason = str(error).strip().partition("\n")[0]
         return Finding(False, f"{which} is not on this machine, and the model hub gives no answer: {reason}; {by_hand}")
+    # as the hub sums config.json up
+    if (info.config or {}).get("quantization_config"):
+        return Finding(False, f"{which} has weights packed to a few bits (int4 or the like): not yet supported")
     files = [file for file in info.siblings or [] if file.rfilename.endswith(".safetensors")]
     nbytes = sum(file.size or 0 for file in files)
     existing = next(folder for folder in (cache, *cache.parents) if folder.exists())
@@ -128,12 +132,11 @@ def _weights(checkpoint: Checkpoint) -> Iterator[Finding]:
     yield Finding(True, f"parameters: {', '.join(counts)}")
 
 
-def _checksums(checkpoint: Checkpoint, config: Config, verify: bool) -> Finding:
+def _checksums(checkpoint: Checkpoint, verify: bool) -> Finding:
     if not verify:
         return Finding(True, f"checksums: not compared; --verify does, and reads {_on_disk(checkpoint.nbytes)}")
     checkpoint.verify()
-    what = "a folder of one's own carries none" if config.folder else "every file is what the model hub handed out"
-    return Finding(True, f"checksums: {what}")
+    return Finding(True, "checksums: no file differs from what the model hub handed out (other folders carry none)")
 
 
 def _vocoder(checkpoint: Checkpoint) -> Finding:

@@ -1,5 +1,6 @@
 """What the doctor says of a checkpoint."""
 
+import hashlib
 import json
 import shutil
 import sys
@@ -54,7 +55,7 @@ def bad(model: Path | str) -> list[str]:
 def test_a_whole_checkpoint_is_described_part_by_part(whole: Path) -> None:
     report = look(whole)
     assert bad(whole) == []
-    for part in ("hears, sees, speaks", ": complete", "language model", "vocoder: complete", "--verify", "all 4 calls"):
+    for part in ("hears, sees, speaks", ": complete", "language model", "vocoder: complete", "all 4 calls"):
         assert part in report
 
 
@@ -115,7 +116,38 @@ def test_without_voices_it_can_still_speak(folder: Path) -> None:
 
 
 def test_checksums_are_compared_on_request(whole: Path) -> None:
-    assert "carries none" in look(whole, verify=True)
+    assert "checksums" not in look(whole)
+    assert "ok  checksums: no file differs" in look(whole, verify=True)
+
+
+@pytest.fixture
+def cached(whole: Path, tmp_path: Path) -> Path:
+    """The same, as the hub's cache has it under the name someone/tiny; gives the folder of its files."""
+    repository = tmp_path / "hub" / "models--someone--tiny"
+    snapshot, blobs = repository / "snapshots" / ("a" * 40), repository / "blobs"
+    shutil.copytree(whole, snapshot)
+    for folder in (blobs, repository / "refs"):
+        folder.mkdir()
+    (repository / "refs" / "main").write_text("a" * 40)
+    for path in snapshot.glob("*.safetensors"):
+        blob = blobs / hashlib.sha256(path.read_bytes()).hexdigest()
+        path.rename(blob)
+        path.symlink_to(blob)
+    return snapshot
+
+
+def test_a_damaged_file_of_the_hub_s_cache_is_found_on_request(cached: Path) -> None:
+    assert "not compared; --verify does" in look("someone/tiny")
+    blob = next(cached.glob("*.safetensors")).resolve()
+    blob.write_bytes(blob.read_bytes()[:-1] + b"\x00")
+    assert bad("someone/tiny") == []
+    assert "is damaged" in look("someone/tiny", verify=True)
+
+
+def test_a_download_that_was_interrupted_can_go_on(cached: Path) -> None:
+    next(cached.glob("*.safetensors")).unlink()
+    (line,) = bad("someone/tiny")
+    assert "without --offline fetches what is missing" in line
 
 
 def test_a_model_that_is_too_large_is_said_to_be(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,9 +174,9 @@ def test_a_gpu_that_is_not_there_is_said_beside_the_rest(whole: Path, monkeypatc
 
 
 def test_offline_without_the_model_it_says_how_to_get_it() -> None:
-    (line,) = bad_offline = [line for line in look("a/b", offline=True).splitlines() if line.startswith("NO")]
-    assert "a/b is not in the hub's cache" in line, bad_offline
-    assert "hf download a/b --local-dir DIR" in line
+    report = look("a/b", offline=True)
+    assert "NO  a/b is not in the hub's cache" in report
+    assert "hf download a/b --local-dir DIR" in report
 
 
 def test_a_hub_that_cannot_be_reached_is_said_so() -> None:
@@ -155,7 +187,8 @@ def test_a_hub_that_cannot_be_reached_is_said_so() -> None:
 def test_what_the_hub_has_is_weighed_before_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
     def info(*_: Any, **__: Any) -> SimpleNamespace:
         files = {"model-1.safetensors": 10**9, "model-2.safetensors": 10**9, "README.md": 10**9}
-        return SimpleNamespace(siblings=[SimpleNamespace(rfilename=name, size=n) for name, n in files.items()])
+        siblings = [SimpleNamespace(rfilename=name, size=n) for name, n in files.items()]
+        return SimpleNamespace(siblings=siblings, config={"model_type": "minicpmo"})
 
     monkeypatch.setattr(HfApi, "model_info", info)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=3 * 10**9))
@@ -163,3 +196,10 @@ def test_what_the_hub_has_is_weighed_before_it_is_fetched(monkeypatch: pytest.Mo
     assert "ok  a/b is not on this machine yet; the model hub has 2 files of weights, 2.0 GB" in report
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=10**9))
     assert bad("a/b")
+
+
+def test_packed_weights_of_the_hub_are_not_fetched_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = SimpleNamespace(siblings=[], config={"quantization_config": {"quant_method": "gptq"}})
+    monkeypatch.setattr(HfApi, "model_info", lambda *_, **__: packed)
+    (line,) = bad("a/b-int4")
+    assert "not yet supported" in line
