@@ -24,7 +24,6 @@ from omni.nn.cache import KvCache
 from omni.nn.sampling import Draw, TextSampling, by_chance
 from omni.speech.streaming import Synthesis
 from omni.text.decoding import Decoding, decode
-from omni.text.released import LlmTokenizer, TalkerVocabulary
 from omni.text.template import (
     SPEECH_END,
     SPEECH_START,
@@ -344,18 +343,14 @@ def load_minicpm_o(checkpoint: Checkpoint, *, device: str, mode: Mode, language:
 
     Args:
         checkpoint: found, not read yet.
-        device: "auto" (a GPU if there is one), or as torch names it.
+        device: where to compute, as torch names it.
         mode: of the system prompt.
         language: of the system prompt.
 
     Raises:
         CheckpointError: the checkpoint is incomplete or damaged, or does not fit.
     """
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-    tokenizer = LlmTokenizer.read(checkpoint.texts())
-    talker_tokenizer = TalkerVocabulary.read(checkpoint.texts("assets/chattts_tokenizer"))
-    network = load_network(checkpoint, tokenizer, talker_tokenizer, torch.device(device))
+    network, tokenizer = load_network(checkpoint, device)
     model = MiniCpmO(network, tokenizer, mode=mode, language=language)
     model.add_voices([(name, decode_sound(data, model.timing)) for name, data in checkpoint.sounds().items()])
     return model

@@ -22,7 +22,6 @@ from omni.nn.sampling import Draw, TextSampling, by_chance
 from omni.speech.streaming import Synthesis
 from omni.text import template
 from omni.text.decoding import Decoding, decode
-from omni.text.released import LlmTokenizer, TalkerVocabulary
 from omni.text.template import Language, Mode
 from omni.text.tokenizer import TextStream
 from omni.types import Pcm, Picture, Role, SpeechDelta, TextDelta, TurnEnd, Unit, Word
@@ -278,6 +277,4 @@ def load_chat(checkpoint: Checkpoint, *, device: str) -> Chat:
     Raises:
         CheckpointError: the checkpoint is incomplete or damaged, or does not fit.
     """
-    tokenizer = LlmTokenizer.read(checkpoint.texts())
-    talker_tokenizer = TalkerVocabulary.read(checkpoint.texts("assets/chattts_tokenizer"))
-    return Chat(load_network(checkpoint, tokenizer, talker_tokenizer, torch.device(device)), tokenizer)
+    return Chat(*load_network(checkpoint, device))

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from omni.audio.clips import clip_mel, cut_clips, n_audio_tokens, n_mel_frames
 from omni.audio.encoder import AudioEncoder, AudioProjector, AudioState
 from omni.audio.features import FRAMES_PER_S
-from omni.checkpoint import Checkpoint, CheckpointError
+from omni.checkpoint import TALKER_VOCABULARY, Checkpoint, CheckpointError
 from omni.configs import AudioConfig, MiniCpmOConfig, ResamplerConfig, VisionConfig
 from omni.nn.cache import KvCache
 from omni.speech.streaming import Synthesis, TalkerTokenizer
 from omni.speech.talker import Talker
 from omni.speech.vocoder import Vocoder
 from omni.text.llm import LanguageModel, place_each, place_features
+from omni.text.released import LlmTokenizer, TalkerVocabulary
 from omni.text.template import Markers, Tokenizer, audio_placeholder, image_placeholder
 from omni.types import Pcm, Picture
 from omni.vision.encoder import VisionEncoder
@@ -216,10 +217,8 @@ class Network:
         return self.hearing
 
 
-def load_network(
-    checkpoint: Checkpoint, tokenizer: Tokenizer, talker_tokenizer: TalkerTokenizer, device: torch.device
-) -> Network:
-    """Build the network of a checkpoint, its weights mapped straight to the device.
+def load_network(checkpoint: Checkpoint, device: torch.device | str) -> tuple[Network, LlmTokenizer]:
+    """Build the network of a checkpoint, its weights mapped straight to the device, and read its tokenizers.
 
     The language model and the encoders keep the type that config.json names (bfloat16 as released); talker, codec
     and vocoder are float32, because the released talker loses its words in less.
@@ -230,6 +229,8 @@ def load_network(
     config = checkpoint.config
     if config.tts is None:
         raise CheckpointError(f"{checkpoint.folder} has no talker (init_tts is false); models that only write: not yet")
+    tokenizer = LlmTokenizer.read(checkpoint.texts())
+    talker_tokenizer = TalkerVocabulary.read(checkpoint.texts(TALKER_VOCABULARY))
     with torch.device("meta"):
         network = Network(config, tokenizer, talker_tokenizer)
     for prefix, module in network.parts.items():
@@ -237,4 +238,4 @@ def load_network(
         checkpoint.load(module, prefix, device=device, dtype=dtype)
     if network.synthesis:
         checkpoint.load_vocoder(network.synthesis.vocoder, device=device)
-    return network
+    return network, tokenizer
