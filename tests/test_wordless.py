@@ -5,6 +5,7 @@ from dataclasses import replace
 from itertools import groupby
 
 import numpy as np
+import orjson
 import pytest
 
 from streaming.commands import (
@@ -37,9 +38,8 @@ from streaming.events import (
     Settings,
     TextPart,
     TurnDetection,
-    Updated,
-    UserTranscript,
 )
+from streaming.gateway.wire.realtime import RealtimeCodec
 from streaming.tdm.conversation import SPEECH_GONE, WORDLESS_SILENCE_S
 from streaming.tdm.recent import MAX_SOUND_S
 from tests.fakes import WORD_S, Client, ScriptedModel, Stage, ended, noise, read, say, silence
@@ -103,6 +103,23 @@ async def test_a_question_is_answered_and_no_words_of_it_are_promised() -> None:
     assert users(client) == [None]
 
 
+async def test_the_wire_says_that_there_are_no_transcripts_and_sends_none() -> None:
+    stage = scene()
+    client = await stage.join()
+    await client.do(Update(Settings(transcribes=True)))
+    await ask(stage, client, "what time is it")
+    codec = RealtimeCodec("sess_1")
+    messages = [orjson.loads(frame) for event in client.events for frame in codec.encode(event)]
+    sessions = [message["session"] for message in messages if "session" in message]
+    assert [session["audio"]["input"]["transcription"] for session in sessions] == [None, None]
+    assert messages[0]["omni"]["capabilities"]["transcription"] is False
+    assert messages[0]["session"]["audio"]["input"]["turn_detection"]["silence_duration_ms"] == 600
+    assert not [message for message in messages if "input_audio_transcription" in message["type"]]
+    items = [message["item"] for message in messages if message["type"].startswith("conversation.item.")]
+    contents = [content for item in items if item["role"] == "user" for content in item["content"]]
+    assert contents == [{"type": "input_audio", "transcript": None}] * 2
+
+
 async def test_silence_alone_ends_a_turn_and_a_pause_in_a_sentence_does_not() -> None:
     stage = scene()
     client = await stage.join()
@@ -122,17 +139,6 @@ async def test_the_client_may_ask_for_a_shorter_silence() -> None:
     (measured,) = client.of(Measured)
     assert isinstance(measured, Measured)
     assert measured.turn_latency_s < 0.4
-
-
-async def test_transcripts_cannot_be_asked_for() -> None:
-    stage = scene()
-    client = await stage.join()
-    await client.do(Update(Settings(transcribes=True)))
-    (updated,) = client.of(Updated)
-    assert isinstance(updated, Updated)
-    assert not updated.settings.transcribes
-    await ask(stage, client, "hello")
-    assert not client.of(UserTranscript, Fault)
 
 
 async def test_a_click_is_no_turn() -> None:

@@ -1,5 +1,7 @@
 // The transcript on the page. Only lines that changed are touched, so that a selection survives.
 
+import { spokenWords } from "./words.js";
+
 const NEAR_BOTTOM = 80;
 
 /** A line in the parts that are shown differently: sounded, still to sound, never heard. */
@@ -38,15 +40,16 @@ export class Captions {
 
   #showLine(line) {
     const { said, ahead, unheard } = partsOf(line);
-    const state = JSON.stringify([said, ahead, unheard, line.final, line.cut]);
+    const state = JSON.stringify([said, ahead, unheard, line.final, line.cut, line.spokenMs]);
     const known = this.#shown.get(line.id);
     if (known?.state === state) return false;
     const row = known?.row ?? this.#list.appendChild(document.createElement("li"));
     row.className = line.role;
     row.classList.toggle("pending", !line.final && !line.text);
+    row.classList.toggle("wordless", line.spokenMs !== null);
     row.replaceChildren(
-      element("span", "who", line.role === "user" ? "You" : "Omni"),
-      said,
+      ...(line.spokenMs === null ? [element("span", "who", line.role === "user" ? "You" : "Omni")] : []),
+      line.spokenMs === null ? said : spokenWords(line.spokenMs),
       ...(ahead ? [element("span", "ahead", ahead)] : []),
       ...(unheard ? [element("s", "", unheard)] : []),
       ...(line.cut ? [element("span", "cut-note", "interrupted")] : []),

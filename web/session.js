@@ -38,6 +38,8 @@ export class Session {
   #answers = new Map(); // item id → {sentMs, heardMs, ackedMs, complete: all was sent, over: cut off}
   #picture = null;
   #rate = null;
+  #transcribes = true; // the server says what it hears
+  #speech = { fromMs: 0, ms: 0 }; // the latest of the person
   #farewell = null;
 
   /**
@@ -226,6 +228,7 @@ export class Session {
     opened(event) {
       const { voice, instructions } = this.#settings;
       this.#rate = event.wireRate;
+      this.#transcribes = event.transcribes;
       const wanted = event.voices.includes(voice) ? voice : null;
       this.#set({ phase: "live", notice: null, voices: event.voices, voice: wanted ?? event.voice });
       if (wanted || instructions) this.#transport.send(encode.update({ voice: wanted, instructions }));
@@ -239,7 +242,8 @@ export class Session {
       this.#state.voice = voice ?? this.#state.voice;
     },
 
-    speechStarted() {
+    speechStarted({ atMs }) {
+      this.#speech = { fromMs: atMs, ms: 0 };
       this.#hearing = true;
       this.#awaiting = false;
       const [item, answer] = this.#latest();
@@ -248,7 +252,8 @@ export class Session {
       this.#player.hush();
     },
 
-    speechStopped() {
+    speechStopped({ atMs }) {
+      this.#speech.ms = atMs - this.#speech.fromMs;
       this.#hearing = false;
       this.#awaiting = true;
     },
@@ -260,7 +265,8 @@ export class Session {
     },
 
     committed({ itemId }) {
-      this.transcript.user(itemId);
+      if (this.#transcribes) this.transcript.user(itemId);
+      else this.transcript.spoken(itemId, this.#speech.ms);
     },
 
     overlapDecided({ itemId, resumes, resumesAtMs }) {

@@ -9,7 +9,11 @@
  * @property {boolean} final     no more words will come
  * @property {boolean} cut       the answer was stopped; words behind `heard`, if any, were never said aloud
  * @property {number} heard      how many characters of the text have sounded
+ * @property {?number} spokenMs   how long the user spoke, where the server does not say what; null: it does, or they typed
  */
+
+/** Tells a server that has forgotten the conversation where something was said that nobody wrote down. */
+const UNWRITTEN = "[I said something here that was not written down.]";
 
 export class Transcript {
   #lines = new Map();
@@ -30,9 +34,15 @@ export class Transcript {
     this.user(id).text += text;
   }
 
+  /** The user spoke for so long, and no words of it will come. */
+  spoken(id, durationMs) {
+    Object.assign(this.user(id), { spokenMs: durationMs, final: true });
+  }
+
   /** All that the user said; a turn in which nothing was understood leaves no caption. */
   userText(id, text) {
     const line = this.user(id);
+    if (line.spokenMs !== null) return;
     Object.assign(line, { text: text.trim(), final: true });
     line.heard = line.text.length;
     if (!line.text) this.drop(id);
@@ -80,7 +90,7 @@ export class Transcript {
   /** The connection is gone: words still being recognised will not come. */
   settle() {
     for (const line of this.lines) {
-      if (line.text.trim()) line.final = true;
+      if (line.text.trim() || line.spokenMs !== null) line.final = true;
       else this.drop(line.id);
     }
   }
@@ -98,13 +108,16 @@ export class Transcript {
   /** What both sides know was said, for a server that has forgotten it. */
   history() {
     return this.lines
-      .map(({ id, role, text, heard }) => ({ id, role, text: (role === "user" ? text : text.slice(0, heard)).trim() }))
+      .map(({ id, role, text, heard, spokenMs }) => {
+        const said = spokenMs !== null ? UNWRITTEN : role === "user" ? text : text.slice(0, heard);
+        return { id, role, text: said.trim() };
+      })
       .filter(({ text }) => text);
   }
 
   #line(id, role) {
     if (!this.#lines.has(id)) {
-      this.#lines.set(id, { id, role, text: "", final: false, cut: false, heard: 0 });
+      this.#lines.set(id, { id, role, text: "", final: false, cut: false, heard: 0, spokenMs: null });
       this.#marks.set(id, []);
     }
     return this.#lines.get(id);

@@ -104,6 +104,8 @@ function opened({ session, omni }) {
     // Only here does the page learn a rate; a plain OpenAI server says it in the session's formats.
     wireRate: extension.timing?.wire_rate ?? session.audio?.input?.format?.rate,
     packetMs: extension.timing?.packet_ms ?? 20,
+    // null: this server will not say what it hears.
+    transcribes: session.audio?.input?.transcription !== null,
   };
 }
 
@@ -122,8 +124,8 @@ function responseEnded({ response }) {
 const decoders = {
   "session.created": opened,
   "session.updated": ({ session }) => ({ kind: "updated", voice: session.audio?.output?.voice ?? null }),
-  "input_audio_buffer.speech_started": (m) => ({ kind: "speechStarted", itemId: m.item_id }),
-  "input_audio_buffer.speech_stopped": (m) => ({ kind: "speechStopped", itemId: m.item_id }),
+  "input_audio_buffer.speech_started": (m) => ({ kind: "speechStarted", itemId: m.item_id, atMs: m.audio_start_ms }),
+  "input_audio_buffer.speech_stopped": (m) => ({ kind: "speechStopped", itemId: m.item_id, atMs: m.audio_end_ms }),
   "input_audio_buffer.cleared": () => ({ kind: "cleared" }),
   "input_audio_buffer.committed": (m) => ({ kind: "committed", itemId: m.item_id }),
   "overlap.decision": (m) => ({

@@ -132,6 +132,11 @@ export function mediaProblem(device, error) {
   return `${device}${problems[error?.name] ?? "Busy"}`;
 }
 
+/** What the person said, where the server does not say it. */
+export function spokenWords(ms) {
+  return ms > 0 ? `You spoke, ${(ms / 1000).toFixed(1)} s` : "You spoke";
+}
+
 /** The state of a call in a word or two. */
 export function moodWords({ phase, mood }, microphone) {
   if (phase === "connecting") return "Connecting…";

@@ -15,6 +15,7 @@ from omni.model import OmniModel, Phase
 from omni.types import Pcm, Picture
 from streaming.commands import AppendAudio, AppendImage, Command, CreateItem, Respond
 from streaming.events import (
+    AudioPart,
     Event,
     Fault,
     Item,
@@ -85,7 +86,7 @@ class PlayResult:
 
     def as_text(self) -> str:
         """For people: who said what."""
-        lines = [f"{item.role}: {text_of(item.parts).strip()}" for item in self.items]
+        lines = [f"{item.role}: {_said(item)}" for item in self.items]
         return "\n".join(lines) or "nothing was said"
 
 
@@ -245,6 +246,13 @@ class _Caller:
             media_s=self._clock.now_s(),
             compute_s=dict(self._watch.by_stage),
         )
+
+
+def _said(item: Item) -> str:
+    """The words of an item; of speech that the model does not transcribe, how long it was."""
+    sounds = [part for part in item.parts if isinstance(part, AudioPart) and part.transcript is None]
+    spoken = [f"(spoke, {sound.duration_s:.1f} s)" for sound in sounds]
+    return " ".join([text_of(item.parts).strip(), *spoken]).strip()
 
 
 def _answers(log: list[tuple[float, float, Event]]) -> list[Answer]:

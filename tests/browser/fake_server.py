@@ -36,6 +36,7 @@ class FakeServer:
         self.received: list[dict[str, Any]] = []
         self.connections = 0
         self.protocols: str | None = None
+        self.transcribes = True
         self.url = ""
         self._socket: web.WebSocketResponse | None = None
         self._runner: web.AppRunner | None = None
@@ -80,10 +81,11 @@ class FakeServer:
                 self._arrived.set()
         return socket
 
-    @staticmethod
-    def _created() -> dict[str, Any]:
+    def _created(self) -> dict[str, Any]:
         timing = {"wire_rate": _TIMING.wire_rate, "packet_ms": _TIMING.packet_ms}
-        session = {"id": "sess_fake", "model": "fake", "audio": {"output": {"voice": "heart"}}}
+        transcription = {"model": "fake"} if self.transcribes else None
+        audio = {"input": {"transcription": transcription}, "output": {"voice": "heart"}}
+        session = {"id": "sess_fake", "model": "fake", "audio": audio}
         return {
             "type": "session.created",
             "session": session,
@@ -130,11 +132,18 @@ class FakeServer:
     async def user_says(self, item: str, text: str) -> None:
         """A turn of the user, as the server would have heard it."""
         transcription = "conversation.item.input_audio_transcription.completed"
+        await self.user_speaks(item, 900)
+        await self.send({"type": transcription, "item_id": item, "content_index": 0, "transcript": text})
+
+    async def user_speaks(self, item: str, ms: int) -> None:
+        """A turn of the user of which the server does not say the words."""
+        content = [{"type": "input_audio", "transcript": None}]
+        added = {"id": item, "type": "message", "role": "user", "content": content}
         await self.send(
             {"type": "input_audio_buffer.speech_started", "item_id": item, "audio_start_ms": 0},
-            {"type": "input_audio_buffer.speech_stopped", "item_id": item, "audio_end_ms": 900},
+            {"type": "input_audio_buffer.speech_stopped", "item_id": item, "audio_end_ms": ms},
             {"type": "input_audio_buffer.committed", "item_id": item, "previous_item_id": None},
-            {"type": transcription, "item_id": item, "content_index": 0, "transcript": text},
+            {"type": "conversation.item.added", "previous_item_id": None, "item": added},
         )
 
     async def answer(self, item: str, text: str, seconds: float, *, done: bool = True) -> None:

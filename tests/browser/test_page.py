@@ -227,6 +227,27 @@ async def test_the_voices_of_the_server_can_be_chosen_and_are_remembered() -> No
         assert (await server.message("session.update", n_before))["session"] == wanted
 
 
+async def test_turns_without_words_are_shown_by_their_length() -> None:
+    async with FakeServer() as server, page_at(server.url) as page:
+        server.transcribes = False
+        await call(page, server)
+        turns = page.locator("#captions .user")
+        await server.user_speaks("u1", 3200)
+        await expect(turns).to_have_text(["You spoke, 3.2 s"])
+        await server.answer("a1", ANSWER, 2.0)
+        await until_heard(page, 600)
+        await server.user_speaks("u2", 1450)
+        await expect(turns.last).to_have_text("You spoke, 1.4 s")
+        await screenshot(page, "page-wordless-desktop")
+        await page.set_viewport_size({"width": PHONE[0], "height": PHONE[1]})
+        await screenshot(page, "page-wordless-phone")
+        n_before = len(server.received)
+        await server.close(1012)
+        await server.connected()
+        await server.message("conversation.item.create", n_before)
+        await expect(turns).to_have_count(2)
+
+
 async def test_an_insecure_address_is_explained_before_the_call() -> None:
     async with FakeServer() as server:
         url = server.url.replace("localhost", "omni.test")

@@ -12,6 +12,24 @@ const RIVER = [
   [" Seine.", 500],
 ];
 
+test("a server that does not write down what it hears: the person's turns stand there with their length", () => {
+  const { session, transports } = makeSession();
+  session.start({ voice: null, instructions: null });
+  const input = { transcription: null };
+  transports[0].says({ ...CREATED, session: { ...CREATED.session, audio: { input } } });
+  transports[0].says(
+    { ...SPEECH_STARTED, audio_start_ms: 400 },
+    { ...SPEECH_STOPPED, audio_end_ms: 2900 },
+    { type: "input_audio_buffer.committed", item_id: "u2" },
+    { type: "conversation.item.added", item: { id: "u2", role: "user", content: [{ type: "input_audio", transcript: null }] } },
+  );
+  const shown = () => session.transcript.lines.map(({ id, text, final, spokenMs }) => [id, text, final, spokenMs]);
+  assert.deepEqual(shown(), [["u2", "", true, 2500]]);
+  transports[0].says({ type: "input_audio_buffer.committed", item_id: "by hand" });
+  session.hangUp();
+  assert.equal(shown().length, 2);
+});
+
 test("a call begins with the settings that the person chose, and only with those", () => {
   const plain = calling();
   assert.equal(plain.session.state.phase, "live");

@@ -79,3 +79,21 @@ test("history is what was said and heard", () => {
     { id: "u", role: "user", text: "And then?" },
   ]);
 });
+
+test("speech without words keeps its place and its length, and a new server is told that it was there", () => {
+  const transcript = new Transcript();
+  transcript.spoken("u", 3200);
+  transcript.words("a", "Hello.", 0);
+  transcript.complete("a", "Hello.");
+  transcript.played("a");
+  transcript.settle();
+  transcript.userText("u", "[what the server was told of it]");
+  assert.deepEqual(transcript.lines.map(({ id, text, spokenMs }) => [id, text, spokenMs]), [
+    ["u", "", 3200],
+    ["a", "Hello.", null],
+  ]);
+  assert.deepEqual(transcript.history(), [
+    { id: "u", role: "user", text: "[I said something here that was not written down.]" },
+    { id: "a", role: "assistant", text: "Hello." },
+  ]);
+});
