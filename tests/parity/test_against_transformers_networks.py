@@ -19,10 +19,10 @@ LIMIT = 5e-5
 
 DECODER: dict[str, Any] = {
     "vocab_size": 53,
-    "hidden_size": 66,
+    "hidden_size": 84,
     "intermediate_size": 37,
     "num_hidden_layers": 3,
-    "num_attention_heads": 3,
+    "num_attention_heads": 6,
     "max_position_embeddings": 99,
     "rms_norm_eps": 1e-5,
 }
@@ -33,7 +33,7 @@ FAST = {"rope_type": "default", "rope_theta": 10_000.0}
 def qwen2() -> Any:
     from transformers import Qwen2Config, Qwen2ForCausalLM
 
-    return Qwen2ForCausalLM(Qwen2Config(**DECODER, num_key_value_heads=1, rope_parameters=SLOW))
+    return Qwen2ForCausalLM(Qwen2Config(**DECODER, num_key_value_heads=2, rope_parameters=SLOW))
 
 
 def llama(n_kv_heads: int) -> Any:
@@ -46,7 +46,7 @@ def qwen3() -> Any:
     from transformers import Qwen3Config, Qwen3ForCausalLM
 
     # Heads are wider here than their share of the model.
-    return Qwen3ForCausalLM(Qwen3Config(**DECODER, num_key_value_heads=1, head_dim=26, rope_parameters=SLOW))
+    return Qwen3ForCausalLM(Qwen3Config(**DECODER, num_key_value_heads=3, head_dim=26, rope_parameters=SLOW))
 
 
 class Twins(NamedTuple):
@@ -57,7 +57,7 @@ class Twins(NamedTuple):
 @pytest.fixture(params=["qwen2", "llama", "llama, grouped heads", "qwen3"])
 def twins(request: pytest.FixtureRequest) -> Twins:
     kind = request.param
-    make = {"qwen2": qwen2, "llama": lambda: llama(3), "llama, grouped heads": lambda: llama(1), "qwen3": qwen3}
+    make = {"qwen2": qwen2, "llama": lambda: llama(6), "llama, grouped heads": lambda: llama(2), "qwen3": qwen3}
     theirs = fresh(make[kind](), seed=1)
     ours = LanguageModel(DecoderConfig.from_json(theirs.config.to_dict(), architecture=theirs.config.model_type))
     ours.load_state_dict(theirs.state_dict(), strict=True)
