@@ -57,7 +57,9 @@ def _load_checkpoint(config: Config) -> OmniModel[Any]:
         # checked by Config: both are among the values that their types list
         mode, language = cast(Mode, config.mode), cast(Language, config.language)
         return load_minicpm_o(checkpoint, device=device, mode=mode, language=language)
-    except (CheckpointError, ValueError) as error:  # a file that does not fit, or a voice or token that is wrong
+    except CheckpointError as error:
+        raise RuntimeError(str(error)) from error
+    except ValueError as error:  # of a voice or a token, which know no file
         raise RuntimeError(f"{config.model} cannot be used: {error}") from error
 
 

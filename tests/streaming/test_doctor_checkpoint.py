@@ -16,20 +16,12 @@ from omni.checkpoint import INDEX, TALKER_VOCABULARY, VOCODER, VOICES
 from streaming import doctor_checkpoint
 from streaming.__main__ import main
 from streaming.config import Config
-from streaming.tiny import write_tiny
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("whole")
-    write_tiny(folder)
-    return folder
 
 
 @pytest.fixture
-def folder(whole: Path, tmp_path: Path) -> Path:
+def folder(tiny_folder: Path, tmp_path: Path) -> Path:
     """A checkpoint that a test may damage."""
-    return shutil.copytree(whole, tmp_path / "tiny")
+    return shutil.copytree(tiny_folder, tmp_path / "tiny")
 
 
 @pytest.fixture(autouse=True)
@@ -52,15 +44,15 @@ def bad(model: Path | str) -> list[str]:
     return [line for line in look(model).splitlines() if line.startswith("NO")]
 
 
-def test_a_whole_checkpoint_is_described_part_by_part(whole: Path) -> None:
-    report = look(whole)
-    assert bad(whole) == []
+def test_a_whole_checkpoint_is_described_part_by_part(tiny_folder: Path) -> None:
+    report = look(tiny_folder)
+    assert bad(tiny_folder) == []
     for part in ("hears, sees, speaks", ": complete", "language model", "vocoder: complete", "all 4 calls"):
         assert part in report
 
 
-def test_the_command_prints_it_and_what_will_run(whole: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    main(["doctor", "--model", str(whole), "--port", "0", "--mode", "default"])
+def test_the_command_prints_it_and_what_will_run(tiny_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["doctor", "--model", str(tiny_folder), "--port", "0", "--mode", "default"])
     printed = capsys.readouterr().out
     assert "torch" in printed
     assert "silero" in printed
@@ -69,11 +61,11 @@ def test_the_command_prints_it_and_what_will_run(whole: Path, capsys: pytest.Cap
 
 
 def test_without_torch_the_command_says_so(
-    whole: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "streaming.doctor_checkpoint", None)
-    assert main(["doctor", "--model", str(whole), "--port", "0"]) == 1
-    assert f"NO  {whole} cannot be examined" in capsys.readouterr().out
+    assert main(["doctor", "--model", str(tiny_folder), "--port", "0"]) == 1
+    assert f"NO  {tiny_folder} cannot be examined" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -115,17 +107,17 @@ def test_without_voices_it_can_still_speak(folder: Path) -> None:
     assert "none" in look(folder)
 
 
-def test_checksums_are_compared_on_request(whole: Path) -> None:
-    assert "checksums" not in look(whole)
-    assert "ok  checksums: no file differs" in look(whole, verify=True)
+def test_checksums_are_compared_on_request(tiny_folder: Path) -> None:
+    assert "checksums" not in look(tiny_folder)
+    assert "ok  checksums: no file differs" in look(tiny_folder, verify=True)
 
 
 @pytest.fixture
-def cached(whole: Path, tmp_path: Path) -> Path:
+def cached(tiny_folder: Path, tmp_path: Path) -> Path:
     """The same, as the hub's cache has it under the name someone/tiny; gives the folder of its files."""
     repository = tmp_path / "hub" / "models--someone--tiny"
     snapshot, blobs = repository / "snapshots" / ("a" * 40), repository / "blobs"
-    shutil.copytree(whole, snapshot)
+    shutil.copytree(tiny_folder, snapshot)
     for folder in (blobs, repository / "refs"):
         folder.mkdir()
     (repository / "refs" / "main").write_text("a" * 40)
@@ -150,24 +142,24 @@ def test_a_download_that_was_interrupted_can_go_on(cached: Path) -> None:
     assert "without --offline fetches what is missing" in line
 
 
-def test_a_model_that_is_too_large_is_said_to_be(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_that_is_too_large_is_said_to_be(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor_checkpoint, "memory_bytes", lambda: 2**30)
-    (line,) = bad(whole)
+    (line,) = bad(tiny_folder)
     assert "0 calls fit into 1.0 GiB" in line
 
 
-def test_memory_is_counted_from_the_configuration(whole: Path) -> None:
+def test_memory_is_counted_from_the_configuration(tiny_folder: Path) -> None:
     """The language model's cache has two numbers for each layer, key head and width, of four bytes each."""
-    config = json.loads((whole / "config.json").read_text())
+    config = json.loads((tiny_folder / "config.json").read_text())
     heads = config["num_key_value_heads"] / config["num_attention_heads"]
     token = 2 * config["num_hidden_layers"] * heads * config["hidden_size"] * 4
     assert config["torch_dtype"] == "float32"
-    assert f"of {token:,.0f} bytes" in look(whole)
+    assert f"of {token:,.0f} bytes" in look(tiny_folder)
 
 
-def test_a_gpu_that_is_not_there_is_said_beside_the_rest(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_that_is_not_there_is_said_beside_the_rest(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    config = Config(model=str(whole), device="cuda")
+    config = Config(model=str(tiny_folder), device="cuda")
     findings = list(doctor_checkpoint.look(config, verify=False))
     assert [finding.good for finding in findings].count(False) == 1
     assert "finds no cuda" in findings[0].text

@@ -11,7 +11,6 @@ from omni.packaged.files import MissingModelError
 from omni.packaged.recogniser import FILES, Recogniser
 from streaming.config import Config
 from streaming.gateway import models
-from streaming.tiny import write_tiny
 from tests.fakes import ScriptedModel
 
 
@@ -37,6 +36,14 @@ def test_a_hub_that_cannot_be_reached_is_said_so_with_a_way_out(monkeypatch: pyt
         models.whisper_folder("base.en")
 
 
+def test_offline_only_the_hub_s_cache_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    def cached(repository: str, allow_patterns: list[str], local_files_only: bool) -> str:
+        return f"{repository} {local_files_only}"
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", cached)
+    assert models.whisper_folder("base.en", offline=True) == Path("Systran/faster-whisper-base.en True")
+
+
 def test_a_folder_without_a_recogniser_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MissingModelError, match=r"model\.bin"):
         Recogniser(folder=tmp_path)
@@ -50,15 +57,14 @@ def test_a_recogniser_is_loaded_from_a_folder(tmp_path: Path) -> None:
 
 
 @pytest.mark.models
-def test_a_checkpoint_is_loaded_and_warm(tmp_path: Path) -> None:
-    write_tiny(tmp_path)
-    model, _ = models.load(Config(model=str(tmp_path), device="cpu", mode="audio_assistant", language="zh"))
+def test_a_checkpoint_is_loaded_and_warm(tiny_folder: Path) -> None:
+    model, _ = models.load(Config(model=str(tiny_folder), device="cpu", mode="audio_assistant", language="zh"))
     assert model.capabilities.sees
     assert model.capabilities.voices
 
 
 def test_a_checkpoint_that_is_damaged_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError, match=f"{tmp_path} cannot be used: .*download"):
+    with pytest.raises(RuntimeError, match=r"has no config\.json; name the folder that holds the whole checkpoint"):
         models.load(Config(model=str(tmp_path), device="cpu"))
 
 
