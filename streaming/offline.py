@@ -9,7 +9,8 @@ import numpy as np
 
 from omni.audio.clips import CLIP_S
 from omni.checkpoint import CheckpointError, find
-from omni.families.minicpm_o_chat import VIDEO, Chat, Layout, Message, Part, Wish, load_chat, system_message
+from omni.families.minicpm_o_chat import VIDEO, Chat, Layout, Message, Part, Wish, system_message
+from omni.families.minicpm_o_network import load_network
 from omni.nn.sampling import TextSampling
 from omni.text.presets import PRESETS, Preset
 from omni.text.template import Language, Mode
@@ -160,8 +161,10 @@ def _audible(path: Path, timing: Timing, shortest_s: float) -> Pcm:
 def _load(config: Config) -> Chat:
     try:
         checkpoint = find(config.model, revision=config.revision, offline=config.offline)
-        return load_chat(checkpoint, device=device_of(config.device))
-    except (CheckpointError, ValueError) as error:  # a file that does not fit, or a token that is missing
+        return Chat(*load_network(checkpoint, device_of(config.device)))
+    except CheckpointError as error:
+        raise RuntimeError(str(error)) from error
+    except ValueError as error:  # of a token, which knows no file
         raise RuntimeError(f"{config.model} cannot be used: {error}") from error
 
 

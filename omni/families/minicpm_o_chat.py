@@ -15,9 +15,8 @@ from torch import Tensor
 
 from omni.audio.clips import cut_clips
 from omni.audio.features import HOP_SAMPLES
-from omni.checkpoint import Checkpoint
 from omni.families.minicpm_o import Vocabulary
-from omni.families.minicpm_o_network import Network, Prompt, load_network
+from omni.families.minicpm_o_network import Network, Prompt
 from omni.nn.sampling import Draw, TextSampling, by_chance
 from omni.speech.streaming import Synthesis
 from omni.text import template
@@ -108,7 +107,7 @@ class Chat:
 
     def __init__(self, network: Network, tokenizer: Vocabulary) -> None:
         self.network = network
-        self._tokenizer = tokenizer
+        self.tokenizer = tokenizer
         self._terminators = frozenset(map(tokenizer.token_id, template.TERMINATORS))
 
     def answer(self, conversation: Sequence[Message], wish: Wish, draw: Draw | None = None) -> Iterator[Delta]:
@@ -131,8 +130,8 @@ class Chat:
             draw = by_chance(generator)
         (row,) = self.open([self.spell(conversation, wish)], wish, draw)
         # Nothing behind the end of speech belongs to the answer, whatever the model goes on to write.
-        row.terminators |= {self._tokenizer.token_id(template.SPEECH_END)}
-        stream = TextStream(self._tokenizer)
+        row.terminators |= {self.tokenizer.token_id(template.SPEECH_END)}
+        stream = TextStream(self.tokenizer)
         text = ""
         while not row.finished:
             for token in decode(self.network.llm, [row], 1)[0]:
@@ -150,7 +149,7 @@ class Chat:
         messages = [(message.role, gathered.content(message)) for message in conversation]
         # The model was trained to answer what it hears with the template for speech, even when nobody listens.
         text = template.conversation(messages, speaks=wish.speaks or bool(gathered.clips))
-        ids = self._tokenizer.encode(text)
+        ids = self.tokenizer.encode(text)
         if len(ids) >= self._context:
             raise ValueError(
                 f"the question takes {len(ids)} tokens, and the model has room for {self._context}: give it less to "
@@ -269,12 +268,3 @@ def _spoken(synthesis: Synthesis, text: str, hidden: Tensor, draw: Draw) -> Iter
     while not state.finished:
         for piece in synthesis.step([state])[0]:
             yield SpeechDelta(piece.pcm, (Word(piece.text, 0.0),))
-
-
-def load_chat(checkpoint: Checkpoint, *, device: str) -> Chat:
-    """A chat over a checkpoint.
-
-    Raises:
-        CheckpointError: the checkpoint is incomplete or damaged, or does not fit.
-    """
-    return Chat(*load_network(checkpoint, device))
