@@ -84,6 +84,11 @@ class Ledger:
         self._gaps = [(start, min(end, place)) for start, end in self._gaps if start < place]
         return slot
 
+    def forget(self, start: int, end: int) -> None:
+        """Note that the slots [start, end) were dropped for another reason: nobody heard what they say."""
+        if start < end:
+            self._note(self.place(start), self.place(end))
+
     def shrink(self, n_slots: int, window: Window) -> list[Span]:
         """Decide what to forget, and note it as forgotten. To be called when no answer is being written.
 
@@ -112,9 +117,7 @@ class Ledger:
         cuts = [cut for cut in cuts if self.slot(cut[0]) < self.slot(cut[1])]
         spans = [(self.slot(start), self.slot(end)) for start, end in cuts]
         for start, end in cuts:
-            self._turns = [place for place in self._turns if not start <= place < end]
-            self._units = [place for place in self._units if not start <= place < end]
-            self._gaps = sorted([(start, end), *(gap for gap in self._gaps if not start <= gap[0] < end)])
+            self._note(start, end)
         return spans
 
     def _cut(self, start: int, ends: list[int], n_slots: int, target: int) -> tuple[int, int]:
@@ -124,3 +127,9 @@ class Ledger:
             if n_left <= target:
                 break
         return end, n_left
+
+    def _note(self, start: int, end: int) -> None:
+        self._turns = [place for place in self._turns if not start <= place < end]
+        self._units = [place for place in self._units if not start <= place < end]
+        # What is kept behind begins at `end`, so a gap that begins within this one ends within it.
+        self._gaps = sorted([(start, end), *(gap for gap in self._gaps if not start <= gap[0] < end)])

@@ -109,6 +109,16 @@ class Calls(RuleBasedStateMachine):
         del self.cache[self.ledger.rewind(place) :]
         self.marks = [mark for mark in self.marks if mark <= place]
 
+    @precondition(lambda self: any(token.kind == "answer" for token in self.twin.tokens))
+    @rule(back=st.integers(1, 40), n=st.integers(0, 20))
+    def leave_unheard(self, back: int, n: int) -> None:
+        """A stretch of an answer goes; units, or another turn, may stand behind it."""
+        start = end = [slot for slot, token in enumerate(self.twin.tokens) if token.kind == "answer"][-back:][0]
+        while end < min(start + n, len(self.cache)) and self.twin.tokens[end].kind == "answer":
+            end += 1
+        self.ledger.forget(start, end)
+        del self.cache[start:end], self.twin.tokens[start:end]
+
     @rule(over=st.integers(1, 30), more=st.integers(0, 30))
     def shrink(self, over: int, more: int) -> None:
         limit = max(1, len(self.cache) - over)
@@ -180,6 +190,16 @@ def test_a_long_turn_loses_its_oldest_units_but_not_its_header() -> None:
     assert ledger.copy().rewind(inside_a_lost_unit) == 5 + HEADER
     assert ledger.shrink(length, Window(100, 1)) == [(8, 58)], "the latest unit stays"
     assert ledger.shrink(length - 50, Window(1, 1)) == []
+
+
+def test_a_mark_behind_what_nobody_heard_stays_right() -> None:
+    """It was made when the user began to speak; then the answer before was cut to what was heard."""
+    ledger, length = call([20])
+    onset = ledger.place(length)
+    ledger.open_turn(length)
+    ledger.forget(length - 6, length)
+    assert ledger.rewind(onset) == length - 6
+    assert ledger.place(length - 6) == onset
 
 
 def test_a_copy_goes_its_own_way() -> None:
