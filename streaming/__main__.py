@@ -1,4 +1,4 @@
-"""The command line: omni serve | play | chat | doctor | version."""
+"""The command line: omni serve | play | chat | doctor | make-tiny | version."""
 
 import argparse
 import asyncio
@@ -33,6 +33,8 @@ def main(words: list[str] | None = None) -> int:
     if arguments.command == "version":
         print(_version())
         return 0
+    if arguments.command == "make-tiny":
+        return _make_tiny(arguments)
     try:
         config = load(vars(arguments), os.environ)
     except ConfigError as error:
@@ -71,6 +73,10 @@ def _parser() -> argparse.ArgumentParser:
         help="compare the checksums of a checkpoint from the hub, which reads all of it",
     )
     commands.add_parser("version", help="print the version")
+    about_tiny = "write a small MiniCPM-o of random weights, to try serve --model with"
+    tiny = commands.add_parser("make-tiny", help=about_tiny, description=about_tiny, allow_abbrev=False)
+    tiny.add_argument("folder", type=Path, metavar="DIR", help="a new folder, or an empty one")
+    tiny.add_argument("--seed", type=int, default=0, help="of the weights (default: 0)")
     play = parsers["play"]
     play.add_argument("recording", nargs="?", type=Path, metavar="QUESTION.wav", help="what the caller says")
     play.add_argument("--text", help="what the caller types, after the recording if there is one")
@@ -189,6 +195,19 @@ def _doctor(config: Config, arguments: argparse.Namespace) -> int:
     for finding in findings:
         print(finding.line())
     return 0 if all(finding.good for finding in findings) else 1
+
+
+def _make_tiny(arguments: argparse.Namespace) -> int:
+    try:
+        from streaming.tiny import write_tiny
+    except ImportError as error:
+        return _complain(f"this needs {error.name}; run: pip install 'omni-live[minicpm-o]'", 1)
+    try:
+        write_tiny(arguments.folder, arguments.seed)
+    except OSError as error:
+        return _complain(error, 2)
+    print(f"{arguments.folder} is a whole MiniCPM-o, if a small one; try: omni serve --model {arguments.folder}")
+    return 0
 
 
 def _version() -> str:

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.session",),
     ("streaming.tdm",),
     ("streaming.config", "streaming.commands", "streaming.endpoint", "streaming.files"),
+    ("streaming.tiny", "streaming.tiny_weights", "streaming.tiny_words"),
     ("streaming.events",),
     ("omni.families",),
     ("omni.packaged", "omni.speech", "omni.text", "omni.vision", "omni.audio"),

@@ -136,7 +136,20 @@ class TalkerVocabulary:
     def decode(self, ids: Sequence[int]) -> str:
         """Text of ids: pieces of words joined, no space before punctuation. Markers stand for nothing."""
         text: str = self._pieces.decode(list(ids), skip_special_tokens=False)
-        return text.replace(" ' ", "'")
+        # The released class joins these as well; the library's decoder sees one token at a time.
+        return text.replace(" ' ", "'").replace(" n't", "n't")
+
+
+def qwen_bpe(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> Tokenizer:
+    """Qwen2's tokenizer over a vocabulary, without any added token."""
+    bpe = Tokenizer(models.BPE(dict(vocabulary), list(merges)))
+    bpe.normalizer = normalizers.NFC()
+    words = pre_tokenizers.Split(Regex(_QWEN_WORDS), behavior="isolated")
+    bpe.pre_tokenizer = pre_tokenizers.Sequence(
+        [words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
+    )
+    bpe.decoder = decoders.ByteLevel()
+    return bpe
 
 
 def _whole(files: Mapping[str, str]) -> Tokenizer:
@@ -160,16 +173,9 @@ def _qwen(files: Mapping[str, str]) -> Tokenizer:
         )
     lines = [line for line in files["merges.txt"].splitlines() if line and not line.startswith("#version")]
     try:
-        bpe = Tokenizer(models.BPE(vocabulary, [(left, right) for left, right in map(str.split, lines)]))
+        return qwen_bpe(vocabulary, [(left, right) for left, right in map(str.split, lines)])
     except Exception as error:  # a line that is no pair, or a pair of unknown tokens
         raise CheckpointError(f"vocab.json and merges.txt do not belong together: {error}; download them") from error
-    bpe.normalizer = normalizers.NFC()
-    words = pre_tokenizers.Split(Regex(_QWEN_WORDS), behavior="isolated")
-    bpe.pre_tokenizer = pre_tokenizers.Sequence(
-        [words, pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)]
-    )
-    bpe.decoder = decoders.ByteLevel()
-    return bpe
 
 
 def _bert_json(files: Mapping[str, str]) -> dict[str, Any]:
