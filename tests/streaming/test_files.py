@@ -1,5 +1,6 @@
 """Sound, pictures and video read from real files, which the tests encode themselves."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -133,3 +134,10 @@ def test_a_video_without_pictures_or_cut_short_is_refused(tmp_path: Path) -> Non
     (tmp_path / "b.mp4").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(FileError, match="damaged"):
         watch(tmp_path / "b.mp4")
+
+
+def test_a_video_without_pyav_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = film(tmp_path / "a.mkv", 1)
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(FileError, match="pip install av"):
+        watch(path)

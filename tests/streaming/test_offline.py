@@ -1,5 +1,6 @@
 """omni chat as a person uses it, with the tiny checkpoint: every kind of file, every task, and what goes wrong."""
 
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -208,3 +209,10 @@ def test_another_kind_of_model_is_refused(run: Run, files: Path) -> None:
     status, _, errors = run("What?", model=str(files))
     assert status == 1
     assert "config.json" in errors
+
+
+def test_a_missing_package_says_what_to_install(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "streaming.offline", None)
+    status, _, errors = run("What?")
+    assert status == 1
+    assert "minicpm-o" in errors
