@@ -1,12 +1,29 @@
 """What tests of conversations share."""
 
+import os
+
+# As the command line does, before anything loads a library that spins where it could sleep: two cores have no time.
+os.environ.setdefault("GOMP_SPINCOUNT", "0")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.fakes import Client, Stage
 from tests.grammar import check_events
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A complete small checkpoint of random weights. Only to be read."""
+    from streaming.tiny import write_tiny
+
+    folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
+    write_tiny(folder)
+    return folder
 
 
 @pytest.fixture

@@ -28,6 +28,7 @@ from omni.text.template import (
     SPEECH_END,
     SPEECH_START,
     TERMINATORS,
+    TURN_START,
     USER_START,
     Language,
     Mode,
@@ -39,6 +40,7 @@ from omni.text.template import (
     unit,
 )
 from omni.text.tokenizer import Decoder, TextStream
+from omni.text.window import Ledger, Window
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, Unit, Voice
 
@@ -47,6 +49,8 @@ _BURST = 3
 _MAX_TOKENS = 512
 """of an answer for which nobody sets another limit"""
 _MAX_BATCH = 8
+_WINDOW = Window(limit=8_192, target=6_144)
+"""tokens of context: what the released server allows a call before it begins anew; 90 s with a camera, 5 min without"""
 _KEPT_OPENINGS = 4
 """system prompts whose caches are kept: sessions that begin alike begin at once"""
 _SHORTEST_REFERENCE_S = 1.0
@@ -93,6 +97,10 @@ class MiniCpmO:
         self._new_draw = new_draw or self._by_chance
         self._terminators = frozenset(map(tokenizer.token_id, TERMINATORS))
         self._speech_end = tokenizer.token_id(SPEECH_END)
+        self._turn_start = tokenizer.token_id(TURN_START)
+        self._n_header = len(tokenizer.encode(USER_START))
+        self.window = _WINDOW
+        """what of a long conversation is remembered"""
         self._openings: OrderedDict[tuple[str, Voice | None], KvCache] = OrderedDict()
         self.capabilities = Capabilities(
             name, (Voice("default", language),), network.seeing is not None, transcribes=False, max_batch=_MAX_BATCH
@@ -124,7 +132,7 @@ class MiniCpmO:
         self._openings[instructions, voice] = cache
         if len(self._openings) > _KEPT_OPENINGS:
             self._openings.popitem(last=False)
-        return State(cache.clone(), self._new_draw())
+        return State(cache.clone(), Ledger(cache.length), self._new_draw())
 
     def _read_opening(self, instructions: str, voice: Voice) -> KvCache:
         features = voice.state.get("features")
@@ -164,9 +172,12 @@ class MiniCpmO:
             )
             for given, state in rows
         ]
+        for (given, state), prompt in zip(rows, prompts, strict=True):
+            self._enter(given, state, prompt.ids)
         network.read(prompts, [state.cache for _, state in rows])
         for given, state in rows:
             _took(given, state)
+            self._keep_within(state)
         return [[] for _ in units]
 
     def _says(self, given: Unit) -> bool:
@@ -192,6 +203,21 @@ class MiniCpmO:
         line = "\n" if text and state.texted else ""
         return ("" if state.standing == "user" else before + USER_START) + unit(image, sound) + line + text
 
+    def _enter(self, given: Unit, state: State, ids: Sequence[int]) -> None:
+        """Note in the ledger where the unit, and the turn that it opens, will lie."""
+        slot = state.cache.length
+        if given.role == "user" and state.standing != "user":
+            slot += ids.index(self._turn_start)
+            state.ledger.open_turn(slot)
+            slot += self._n_header
+        state.ledger.open_unit(slot)
+
+    def _keep_within(self, state: State) -> None:
+        """Forget the oldest of a long conversation, unless an answer is under way."""
+        if state.answer is None or state.answer.closed:
+            for start, end in state.ledger.shrink(state.cache.length, self.window):
+                self._network.llm.model.forget(state.cache, start, end)
+
     # ---------------------------------------------------------------- the assistant's turn
 
     def begin(self, state: State, reply: Reply) -> None:
@@ -200,7 +226,7 @@ class MiniCpmO:
             self.listen([Unit(image=state.glimpse)], [state])
         if reply.instructions is not None:
             self.listen([Unit(text=reply.instructions, role="system")], [state])
-        state.answer = Answer(reply, TextStream(self._tokenizer), state.cache.length, state.standing)
+        state.answer = Answer(reply, TextStream(self._tokenizer), state.end, state.standing)
         state.standing, state.texted = "interrupted", False
         state.audio.clear()
 
@@ -221,7 +247,7 @@ class MiniCpmO:
     def _decoding(self, state: State, answer: Answer) -> Decoding:
         if answer.decoding is None:
             ids = self._tokenizer.encode(closing(answer.before) + SPEECH_START)
-            answer.first_id_at = answer.begun_at + len(ids)
+            answer.first_id_at = state.end + len(ids)
             limit = answer.reply.max_tokens or _MAX_TOKENS
             answer.decoding = Decoding(state.cache, ids, self._sampling, state.draw, self._terminators, limit)
         return answer.decoding
@@ -298,16 +324,20 @@ class MiniCpmO:
         """Return to a place."""
         state.rewind(mark)
 
-    @torch.inference_mode()
     def truncate(self, state: State, heard_s: float) -> None:
         """Close the latest answer and forget what nobody heard of it. A written answer was read, and stays."""
         answer = state.answer
         if answer is None:
             return
         start, end = answer.cut(heard_s)
-        if end == state.cache.length:
+        if end == state.end:
             state.standing = answer.standing
-        self._network.llm.model.forget(state.cache, start, end)
+            state.cut_back(start)
+            return
+        # more was said since: it moves up
+        first, last = state.ledger.slot(start), state.ledger.slot(end)
+        self._network.llm.model.forget(state.cache, first, last)
+        state.ledger.forget(first, last)
 
     def close(self, state: State) -> None:
         """Free the caches: whatever else holds the state holds nothing large."""

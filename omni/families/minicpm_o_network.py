@@ -229,6 +229,8 @@ def load_network(checkpoint: Checkpoint, device: torch.device | str) -> tuple[Ne
     config = checkpoint.config
     if config.tts is None:
         raise CheckpointError(f"{checkpoint.folder} has no talker (init_tts is false); models that only write: not yet")
+    if not (report := checkpoint.report()).ok:
+        raise CheckpointError(f"{checkpoint.folder} is not what its config.json describes: {report}")
     tokenizer = LlmTokenizer.read(checkpoint.texts())
     talker_tokenizer = TalkerVocabulary.read(checkpoint.texts(TALKER_VOCABULARY))
     with torch.device("meta"):

@@ -1,7 +1,8 @@
 """What a MiniCPM-o session remembers: its caches, whose turn stands open, and how far an answer has got.
 
 The language model's memory is one cache that grows, so a mark is little more than its length. Going back to a mark
-makes those void that were made after it.
+makes those void that were made after it. Positions are kept as places, which stay right when slots are forgotten (see
+omni.text.window).
 """
 
 from collections.abc import Sequence
@@ -16,6 +17,7 @@ from omni.speech.words import heard_text
 from omni.text.decoding import Decoding
 from omni.text.template import Span, Standing
 from omni.text.tokenizer import TextStream
+from omni.text.window import Ledger
 from omni.types import Picture, Reply, TurnEnd, Word
 
 AudioMark = tuple[KvCache | None, int]
@@ -28,13 +30,13 @@ class Answer:
     reply: Reply
     stream: TextStream
     begun_at: int
-    """length of the cache before anything of it"""
+    """place of the first of what opens it"""
     before: Standing
     """what stood open then"""
     decoding: Decoding | None = None
     """None until the first step, and again once nothing more is written"""
     first_id_at: int = 0
-    """place in the cache of the first id drawn; 0: nothing of it is in the cache"""
+    """place of the first id drawn; 0: nothing of it is in the cache"""
     n_fed: int = 0
     """ids that the cache holds: all but the last one drawn"""
     ends: list[int] = field(default_factory=list)
@@ -92,7 +94,8 @@ class Answer:
         """Close it and forget what nobody heard.
 
         Returns:
-            what the cache is to forget: what was written ahead of the listener, or all of an answer that made no sound.
+            places that the cache is to forget: what was written ahead of the listener, or all of an answer of which
+            nobody heard a word.
         """
         end = self.first_id_at + self.n_fed if self.first_id_at else self.begun_at
         n_kept = min(self.n_kept(heard_s), self.n_fed)
@@ -116,9 +119,9 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Mark:
-    """A place in a session to return to."""
+    """Where to return to in a session."""
 
-    length: int
+    place: int
     audio: AudioMark
     standing: Standing
     texted: bool
@@ -132,6 +135,8 @@ class State:
 
     cache: KvCache
     """of the language model"""
+    ledger: Ledger
+    """what lies where in it"""
     draw: Draw
     audio: AudioState = field(default_factory=AudioState)
     """of the turn being spoken"""
@@ -144,17 +149,29 @@ class State:
     answer: Answer | None = None
     """the latest"""
 
+    @property
+    def end(self) -> int:
+        """The place of what will be fed next."""
+        return self.ledger.place(self.cache.length)
+
     def mark(self) -> Mark:
-        """Remember this place."""
+        """Remember where this is."""
         answer = self.answer.copy() if self.answer else None
-        return Mark(self.cache.length, self.audio.mark(), self.standing, self.texted, self.glimpse, answer)
+        return Mark(self.end, self.audio.mark(), self.standing, self.texted, self.glimpse, answer)
 
     def rewind(self, mark: Mark) -> None:
-        """Return to a place. A mark may be used again."""
-        self.cache.truncate(mark.length)
+        """Return to a mark, which may be used again."""
+        self.cut_back(mark.place)
         self.audio.rewind(mark.audio)
         self.standing, self.texted, self.glimpse = mark.standing, mark.texted, mark.glimpse
         self.answer = mark.answer.copy() if mark.answer else None
+        if self.cache.length == self.ledger.prompt_end:
+            # all that stood open there was forgotten meanwhile
+            self.standing = "nothing"
+
+    def cut_back(self, place: int) -> None:
+        """Forget everything from a place on."""
+        self.cache.truncate(self.ledger.rewind(place))
 
 
 def later(words: Sequence[Word], offset_s: float) -> tuple[Word, ...]:

@@ -79,6 +79,7 @@ class Decoder(nn.Module):
         output: Tensor = self.norm(hidden)
         return output
 
+    @torch.inference_mode()
     def forget(self, cache: KvCache, start: int, end: int) -> None:
         """Drop the slots [start, end) of a cache; what lies behind moves forward, in place and in position.
 

@@ -30,6 +30,8 @@ PLACEHOLDER = "<unk>"
 SPEECH_START = "<|im_start|>assistant\n<|spk_bos|><|spk|><|spk_eos|><|tts_bos|>"
 """opens an answer that is spoken; the state at <|spk|> becomes the talker's speaker vector"""
 
+TURN_START = "<|im_start|>"
+
 TERMINATORS = ("<|im_end|>", "<|endoftext|>")
 """tokens that end an answer"""
 

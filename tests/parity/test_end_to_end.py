@@ -17,6 +17,7 @@ from omni.families.minicpm_o_state import State
 from omni.model import Phase
 from omni.nn.cache import KvCache
 from omni.nn.sampling import TextSampling, greedy
+from omni.text.template import USER_START
 from omni.types import Pcm, Picture, Reply, TurnEnd, Unit
 from tests.parity.golden import Golden, Record, assert_close
 
@@ -39,6 +40,8 @@ class Spelled:
             (text, ids) for text, ids in self.texts.items() if text.startswith("<|im_end|>\n<|im_start|>a")
         )
         self.texts[prompt.removeprefix("<|im_end|>\n")] = ids[2:]
+        ids = next(ids for text, ids in self.texts.items() if text.startswith(USER_START + "<unit>"))
+        self.texts[USER_START] = ids[: ids.index(self.token_id("<unit>"))]
 
     def encode(self, text: str) -> list[int]:
         return self.texts[text]
