@@ -20,21 +20,29 @@ from scripts.bench_suite.server import Server, omni_server
 from scripts.bench_suite.speakers import speakers
 
 WITH_SERVER = ("latency", "pauses", "answers", "speech", "barge_in")
-BENCHES = (*WITH_SERVER, "stages", "gateway")
+BENCHES = (*WITH_SERVER, "stages", "gateway", "network")
 
 
 def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="Measures the real server as a client hears it, in real time."
     )
-    parser.add_argument("what", nargs="*", choices=(*BENCHES, "all"), default=["all"], help="default: all")
+    parser.add_argument("what", nargs="*", choices=(*BENCHES, "all"), help="default: all, or network with its options")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--silence-ms", type=int, nargs="+", default=[320, 400], help="server VAD settings")
     parser.add_argument("--questions", type=int, default=20, help="spoken by each voice, for latency")
     parser.add_argument("--voices", type=int, default=3, help="for latency; the others use all there are")
     parser.add_argument("--trials", type=int, default=20, help="interruptions")
     parser.add_argument("--seconds", type=float, default=10, help="of each load on the gateway")
-    return parser.parse_args()
+    network = parser.add_argument_group("network", "a MiniCPM-o checkpoint; a tiny one of random numbers if left out")
+    which = network.add_mutually_exclusive_group()
+    which.add_argument("--model", help="its folder, or its name on the model hub")
+    which.add_argument("--random-full-size", action="store_true", help="random numbers in the released size (18 GB)")
+    network.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
+    options = parser.parse_args()
+    if not options.what:
+        options.what = ["network"] if options.model or options.random_full_size else ["all"]
+    return options
 
 
 async def with_server(server: Server, what: set[str], options: argparse.Namespace) -> Findings:
@@ -68,6 +76,10 @@ def main() -> int:
             found.add(asyncio.run(with_server(server, what, options)))
     if "gateway" in what:
         found.add(asyncio.run(gateway.measure(options.seconds)))
+    if "network" in what:
+        from scripts.bench_suite import network  # noqa: PLC0415  (torch, which the others run without)
+
+        found.add(network.run(options.model, options.device, full_size=options.random_full_size))
     print(table(found.rows))
     if options.json:
         settings = {name: value for name, value in vars(options).items() if name != "json"}
