@@ -172,7 +172,7 @@ class Chat:
         rows = []
         inputs: list[Tensor] = []
         for question in questions:
-            images = [image for images in network.see(question.pictures, wish.layout.max_slices) for image in images]
+            images = [image for views in network.see(question.pictures, wish.layout.max_slices) for image in views]
             prompt = Prompt(question.ids, images, [next(heard) for _ in question.clips])
             speaker = network.markers.find(question.ids).speaker
             last = len(question.ids) - 1 if speaker is None else speaker
