@@ -23,6 +23,7 @@ from omni.shapes import Shape, Shapes, minicpm_o, unread
 
 INDEX = "model.safetensors.index.json"
 SINGLE = "model.safetensors"
+PREPROCESSOR = "preprocessor_config.json"
 VOCODER = "assets/Vocos.pt"
 TALKER_VOCABULARY = "assets/chattts_tokenizer"
 VOICES = "assets/ref_audios"
@@ -95,9 +96,14 @@ def find(
             f"fetching {model} needs the package huggingface-hub; run: pip install huggingface-hub"
         ) from error
     try:
-        path = snapshot_download(
-            model, revision=revision, cache_dir=cache_folder, local_files_only=offline, allow_patterns=_WANTED
-        )
+        # its description first: what cannot be used is not worth 16 GB of download
+        for wanted in (["config.json"], _WANTED):
+            path = snapshot_download(
+                model, revision=revision, cache_dir=cache_folder, local_files_only=offline, allow_patterns=wanted
+            )
+            _refuse_packed(Path(path))
+    except CheckpointError:
+        raise
     except Exception as error:  # of the network, the disk, the hub: the person can do the same about each
         reason = str(error).strip().split("\n", maxsplit=1)[0]
         advice = "go online once" if offline else "check the name, the revision and the connection"
@@ -126,12 +132,12 @@ class Checkpoint:
         path = self.folder / "config.json"
         if not path.is_file():
             raise CheckpointError(f"{self.folder} has no config.json; name the folder that holds the whole checkpoint")
+        _refuse_packed(self.folder)
         source = _json(path)
-        if source.get("quantization_config") or any(name.endswith(".qweight") for name in self.files):
-            raise CheckpointError(
-                f"{self.folder} holds weights packed to a few bits (int4 or the like): not yet supported; "
-                "use openbmb/MiniCPM-o-2_6 itself"
-            )
+        preprocessor = self.folder / PREPROCESSOR
+        if preprocessor.is_file():
+            # how pictures are cut and normalised is said there in full
+            source["slice_config"] = {**(source.get("slice_config") or {}), **_json(preprocessor)}
         try:
             config = MiniCpmOConfig.from_json(source)
         except ConfigError as error:
@@ -286,6 +292,18 @@ def _assign(module: nn.Module, state: Mapping[str, torch.Tensor]) -> None:
     if forgotten := [name for name, buffer in module.named_buffers() if buffer.is_meta]:
         raise CheckpointError(
             f"no checkpoint holds the buffers {_some(forgotten)}: the module must compute them itself"
+        )
+
+
+def _refuse_packed(folder: Path) -> None:
+    """Say of int4 and its like what can be used instead, from the JSON files alone."""
+    config, index = folder / "config.json", folder / INDEX
+    packed = config.is_file() and _json(config).get("quantization_config")
+    names = _json(index).get("weight_map") if index.is_file() else None
+    if packed or any(name.endswith(".qweight") for name in names or ()):
+        raise CheckpointError(
+            f"{folder} holds weights packed to a few bits (int4 or the like): not yet supported; "
+            "use openbmb/MiniCPM-o-2_6 itself"
         )
 
 
