@@ -142,18 +142,6 @@ def test_broken_files_are_named(changed: dict[str, str | None], message: str) ->
         LlmTokenizer.read(files)
 
 
-def test_the_class_of_transformers_reads_the_same(files: dict[str, str], tmp_path: Any) -> None:
-    transformers = pytest.importorskip("transformers")
-    if "tokenizer.json" in files:
-        (tmp_path / "tokenizer.json").write_text(files["tokenizer.json"])
-        theirs = transformers.PreTrainedTokenizerFast(tokenizer_file=str(tmp_path / "tokenizer.json"))
-    else:
-        theirs = transformers.Qwen2Tokenizer(vocab=VOCABULARY, merges=MERGES, unk_token=None)
-    tokenizer = LlmTokenizer.read({name: text for name, text in files.items() if name != "added_tokens.json"})
-    for text in (TEXT, "  a\n\n b\t\tc's", "x" * 50, "¼½ ٣٤ Ǆ"):
-        assert tokenizer.encode(text) == theirs(text, add_special_tokens=False, truncation=False)["input_ids"]
-
-
 WORDS = [
     "[PAD]",
     "[UNK]",
@@ -243,11 +231,3 @@ def test_the_tokenizer_s_flags_overrule_its_file(talker_files: dict[str, str]) -
 def test_a_broken_vocabulary_is_named(files: dict[str, str], message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         TalkerVocabulary.read(files)
-
-
-def test_the_talker_s_class_of_transformers_reads_the_same() -> None:
-    transformers = pytest.importorskip("transformers")
-    theirs = transformers.BertTokenizer(vocab={word: index for index, word in enumerate([*WORDS, *MARKERS])})
-    vocabulary = TalkerVocabulary.read(of_lines())
-    for text in ("Hello worldly, 你好!", "it's  [ e ]", "🎉 HÉLLO"):
-        assert vocabulary.encode(text) == theirs(text, add_special_tokens=False)["input_ids"]
