@@ -27,9 +27,9 @@ _FLAG = 6.0
 """value of a set channel; the random ones are about 1 each"""
 _RULE = 3.5
 """weight with which the head reads a flag: other kinds than those that may follow are all but excluded"""
-_WHIM = 0.06
+_WHIM = 0.04
 """spread of the head's random weights, which choose among the tokens of a kind"""
-_ALONE = 0.65
+_ALONE = 0.5
 """more weight for a token that is alone of its kind: the full stop, and the end, beside several words that go on"""
 
 _TEXT_END, _COMPLETE = 1, 2
@@ -37,7 +37,7 @@ _TEXT_END, _COMPLETE = 1, 2
 _N_TALKER_CHANNELS = 3
 _ENDING_BOOK = 1
 """the codebook that may end the speech: one of the two with the higher temperature"""
-_MAY_END = 0.75
+_MAY_END = 0.7
 """score of the end of speech once the text is all there, beside other codes of about 0 ± 0.3"""
 _LOUDNESS = 8.0
 """of a bin of the vocoder's spectrum, before its random share"""
@@ -49,6 +49,9 @@ def network(config: MiniCpmOConfig, seed: int) -> Tensors:
     width = config.llm.hidden_size
     _set_apart(tensors, "llm.model.", config.llm.num_hidden_layers, 1 + len(KINDS))
     _plant_grammar(tensors, width)
+    # Attention that looks at something in particular: an even look at everything would hide what differs.
+    for layer in range(config.llm.num_hidden_layers):
+        tensors[f"llm.model.layers.{layer}.self_attn.k_proj.weight"] *= 3.0
     if config.tts is not None:
         _set_apart(tensors, "tts.model.", config.tts.num_hidden_layers, _N_TALKER_CHANNELS)
         _plant_end_of_speech(tensors, config.tts)
