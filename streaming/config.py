@@ -32,7 +32,7 @@ _HUB_NAME = re.compile(r"\w[\w.-]*/\w[\w.-]*", re.ASCII)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 _OF_NANO = ("whisper", "llm_url", "llm_model", "llm_api_key")
-_OF_CHECKPOINTS = ("revision", "device", "mode", "language")
+_OF_CHECKPOINTS = ("revision", "device", "mode", "language", "max_slices")
 
 
 class ConfigError(ValueError):
@@ -71,6 +71,12 @@ class Config:
     )
     mode: str = _option("omni", f"what a checkpoint is told to be: {', '.join(MODES)}", group="engine")
     language: str = _option("en", f"language in which it is told so: {', '.join(LANGUAGES)}", group="engine")
+    max_slices: int = _option(
+        1,
+        "parts in which a checkpoint looks closely at each camera picture, up to 9: "
+        "more show small print, and take 64 tokens a second each",
+        group="engine",
+    )
     whisper: str = _option(
         "tiny.en",
         "recogniser: tiny.en is packaged; base.en, small.en, medium.en, and tiny, base, small, medium, which know "
@@ -95,6 +101,7 @@ class Config:
         _one_of("mode", self.mode, MODES)
         _one_of("language", self.language, LANGUAGES)
         _require(bool(_DEVICE.fullmatch(self.device)), "device", self.device, "auto, cpu, cuda or cuda:N")
+        _require(1 <= self.max_slices <= 9, "max_slices", self.max_slices, "1 to 9")
         self._check_company()
         _one_of("log_level", self.log_level, LOG_LEVELS)
         _require(0 <= self.port <= 65_535, "port", self.port, "0 to 65535")

@@ -13,6 +13,7 @@ from huggingface_hub import HfApi, constants
 
 from omni.checkpoint import TALKER_VOCABULARY, Checkpoint, CheckpointError, find
 from omni.configs import DecoderConfig, MiniCpmOConfig
+from omni.families.minicpm_o import LONGEST
 from omni.shapes import minicpm_o, n_parameters, unread, vocoder
 from omni.speech.vocoder import Vocoder
 from omni.text.released import LlmTokenizer, TalkerVocabulary
@@ -175,7 +176,7 @@ def _memory(config: MiniCpmOConfig, device: str, max_sessions: int) -> Iterator[
     )
     weights += n_parameters(vocoder(config.vocos)) * _FLOAT32_BYTES
     token = _cache_bytes(config.llm, type_bytes)
-    call = config.llm.max_position_embeddings * token
+    call = LONGEST * token
     if config.tts:
         call += config.tts.decoder.max_position_embeddings * _cache_bytes(config.tts.decoder, _FLOAT32_BYTES)
     if config.audio:
@@ -188,7 +189,7 @@ def _memory(config: MiniCpmOConfig, device: str, max_sessions: int) -> Iterator[
         n >= 1,
         f"memory: weights {_in_memory(weights)} ({config.torch_dtype}; talker and vocoder float32), "
         f"{_in_memory(_WORK_BYTES)} to work in, {_in_memory(call)} for a call at its longest "
-        f"({config.llm.max_position_embeddings:,} tokens of {token:,} bytes); {fits} into {_in_memory(free)}",
+        f"({LONGEST:,} tokens of {token:,} bytes); {fits} into {_in_memory(free)}",
     )
     language_model = {name: shape for name, shape in table.items() if name.startswith("llm.")}
     read = n_parameters(language_model) * type_bytes

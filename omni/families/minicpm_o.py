@@ -49,8 +49,10 @@ _BURST = 3
 _MAX_TOKENS = 512
 """of an answer for which nobody sets another limit"""
 _MAX_BATCH = 8
-_WINDOW = Window(limit=8_192, target=6_144)
+WINDOW = Window(limit=8_192, target=6_144)
 """tokens of context: what the released server allows a call before it begins anew; 90 s with a camera, 5 min without"""
+LONGEST = WINDOW.limit + 1_024
+"""tokens that a session comes to hold: an answer is not interrupted by forgetting"""
 _KEPT_OPENINGS = 4
 """system prompts whose caches are kept: sessions that begin alike begin at once"""
 _SHORTEST_REFERENCE_S = 1.0
@@ -72,6 +74,7 @@ class MiniCpmO:
         name: str = "minicpm-o-2.6",
         mode: Mode = "omni",
         language: Language = "en",
+        max_slices: int = 1,
         sampling: TextSampling = _SAMPLING,
         new_draw: Callable[[], Draw] | None = None,
     ) -> None:
@@ -83,12 +86,12 @@ class MiniCpmO:
             name: that clients see.
             mode: what the system prompt sets up.
             language: of the system prompt.
+            max_slices: of a camera picture, beside its overview.
             sampling: of text.
             new_draw: makes each session's way of choosing from probabilities; by chance if left out.
         """
         self.timing = Timing()
-        self.max_slices = 1
-        """of a camera picture; more show small print, for 64 tokens each"""
+        self.max_slices = max_slices
         self._network = network
         self._tokenizer = tokenizer
         self._mode: Mode = mode
@@ -99,7 +102,7 @@ class MiniCpmO:
         self._speech_end = tokenizer.token_id(SPEECH_END)
         self._turn_start = tokenizer.token_id(TURN_START)
         self._n_header = len(tokenizer.encode(USER_START))
-        self.window = _WINDOW
+        self.window = WINDOW
         """what of a long conversation is remembered"""
         self._openings: OrderedDict[tuple[str, Voice | None], KvCache] = OrderedDict()
         self.capabilities = Capabilities(
@@ -132,7 +135,10 @@ class MiniCpmO:
         self._openings[instructions, voice] = cache
         if len(self._openings) > _KEPT_OPENINGS:
             self._openings.popitem(last=False)
-        return State(cache.clone(), Ledger(cache.length), self._new_draw())
+        state = State(cache.clone(), Ledger(cache.length), self._new_draw())
+        # Room doubles as it is needed: twice from here it holds the longest session, and no more.
+        state.cache.reserve(LONGEST // 4)
+        return state
 
     def _read_opening(self, instructions: str, voice: Voice) -> KvCache:
         features = voice.state.get("features")
@@ -332,9 +338,7 @@ class MiniCpmO:
         start, end = answer.cut(heard_s)
         if end == state.end:
             state.standing = answer.standing
-            state.cut_back(start)
-            return
-        # more was said since: it moves up
+        # What was said since moves up, and a mark behind the answer stays good.
         first, last = state.ledger.slot(start), state.ledger.slot(end)
         self._network.llm.model.forget(state.cache, first, last)
         state.ledger.forget(first, last)
@@ -368,7 +372,9 @@ def _took(given: Unit, state: State) -> None:
     state.texted = given.role == "user" and given.text is not None
 
 
-def load_minicpm_o(checkpoint: Checkpoint, *, device: str, mode: Mode, language: Language) -> MiniCpmO:
+def load_minicpm_o(
+    checkpoint: Checkpoint, *, device: str, mode: Mode, language: Language, max_slices: int = 1
+) -> MiniCpmO:
     """The family over a checkpoint, with the voices that lie beside it.
 
     Args:
@@ -376,11 +382,12 @@ def load_minicpm_o(checkpoint: Checkpoint, *, device: str, mode: Mode, language:
         device: where to compute, as torch names it.
         mode: of the system prompt.
         language: of the system prompt.
+        max_slices: of a camera picture; more show small print, for 64 tokens each.
 
     Raises:
         CheckpointError: the checkpoint is incomplete or damaged, or does not fit.
     """
     network, tokenizer = load_network(checkpoint, device)
-    model = MiniCpmO(network, tokenizer, mode=mode, language=language)
+    model = MiniCpmO(network, tokenizer, mode=mode, language=language, max_slices=max_slices)
     model.add_voices([(name, decode_sound(data, model.timing)) for name, data in checkpoint.sounds().items()])
     return model

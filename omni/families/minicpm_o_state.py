@@ -161,17 +161,13 @@ class State:
 
     def rewind(self, mark: Mark) -> None:
         """Return to a mark, which may be used again."""
-        self.cut_back(mark.place)
+        self.cache.truncate(self.ledger.rewind(mark.place))
         self.audio.rewind(mark.audio)
         self.standing, self.texted, self.glimpse = mark.standing, mark.texted, mark.glimpse
         self.answer = mark.answer.copy() if mark.answer else None
         if self.cache.length == self.ledger.prompt_end:
-            # all that stood open there was forgotten meanwhile
-            self.standing = "nothing"
-
-    def cut_back(self, place: int) -> None:
-        """Forget everything from a place on."""
-        self.cache.truncate(self.ledger.rewind(place))
+            # all that stood there was forgotten meanwhile
+            self.standing, self.answer = "nothing", None
 
 
 def later(words: Sequence[Word], offset_s: float) -> tuple[Word, ...]:

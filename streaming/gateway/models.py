@@ -56,7 +56,7 @@ def _load_checkpoint(config: Config) -> OmniModel[Any]:
         checkpoint = find(config.model, revision=config.revision, offline=config.offline)
         # checked by Config: both are among the values that their types list
         mode, language = cast(Mode, config.mode), cast(Language, config.language)
-        return load_minicpm_o(checkpoint, device=device, mode=mode, language=language)
+        return load_minicpm_o(checkpoint, device=device, mode=mode, language=language, max_slices=config.max_slices)
     except CheckpointError as error:
         raise RuntimeError(str(error)) from error
     except ValueError as error:  # of a voice or a token, which know no file
