@@ -31,6 +31,8 @@ _WHIM = 0.04
 """spread of the head's random weights, which choose among the tokens of a kind"""
 _ALONE = 0.5
 """more weight for a token that is alone of its kind: the full stop, and the end, beside several words that go on"""
+_FOCUS = 3.0
+"""weight in attention that lets one place stand out among hundreds"""
 
 _TEXT_END, _COMPLETE = 1, 2
 """the talker's other channels: this is [Etts]; the text is all there"""
@@ -51,7 +53,7 @@ def network(config: MiniCpmOConfig, seed: int) -> Tensors:
     _plant_grammar(tensors, width)
     # Attention that looks at something in particular: an even look at everything would hide what differs.
     for layer in range(config.llm.num_hidden_layers):
-        tensors[f"llm.model.layers.{layer}.self_attn.k_proj.weight"] *= 3.0
+        tensors[f"llm.model.layers.{layer}.self_attn.k_proj.weight"] *= _FOCUS
     if config.tts is not None:
         _set_apart(tensors, "tts.model.", config.tts.num_hidden_layers, _N_TALKER_CHANNELS)
         _plant_end_of_speech(tensors, config.tts)
@@ -134,8 +136,9 @@ def _plant_end_of_speech(tensors: Tensors, tts: TtsConfig) -> None:
     for name, row, channel in (("q_proj", slowest, _ALWAYS), ("k_proj", slowest, _TEXT_END), ("v_proj", 0, _TEXT_END)):
         weight = tensors[f"{attention}{name}.weight"]
         weight[:head_dim] = 0.0
-        weight[row, channel] = 3.0
-    tensors[f"{attention}o_proj.weight"][_COMPLETE, 0] = _FLAG / (3.0 * math.sqrt(tts.hidden_size))
+        weight[row, channel] = _FOCUS
+    # What the head finds becomes as large as the other flag: the two then cancel in the score of the end.
+    tensors[f"{attention}o_proj.weight"][_COMPLETE, 0] = _FLAG / (_FOCUS * math.sqrt(tts.hidden_size))
     for book in range(tts.num_vq):
         frames = tensors[f"tts.emb_code.{book}.weight"]
         frames *= math.sqrt(tts.hidden_size / tts.num_vq)

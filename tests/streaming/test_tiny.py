@@ -25,10 +25,8 @@ N_ANSWERS = 12
 
 
 @pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
-    folder = tmp_path_factory.mktemp("models") / "tiny"
-    write_tiny(folder)
-    return find(str(folder))
+def checkpoint(tiny_folder: Path) -> Checkpoint:
+    return find(str(tiny_folder))
 
 
 @pytest.fixture(scope="module")
