@@ -17,16 +17,21 @@ export function partsOf({ role, text, heard, cut }) {
 export class Captions {
   #list;
   #shown = new Map();
+  #follows = true; // the newest line is in view, and stays so
 
   /** @param {HTMLOListElement} list */
   constructor(list) {
     this.#list = list;
+    list.addEventListener("scroll", () => {
+      const { scrollHeight, scrollTop, clientHeight } = list;
+      this.#follows = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM;
+    });
+    // A keyboard on the screen, or a phone that is turned, leaves less room.
+    new ResizeObserver(() => this.#follow()).observe(list);
   }
 
   /** Show these lines, in this order. */
   show(lines) {
-    const { scrollHeight, scrollTop, clientHeight } = this.#list;
-    const follows = scrollHeight - scrollTop - clientHeight < NEAR_BOTTOM;
     const ids = new Set(lines.map(({ id }) => id));
     for (const [id, { row }] of this.#shown) {
       if (ids.has(id)) continue;
@@ -35,7 +40,11 @@ export class Captions {
     }
     let changed = false;
     for (const line of lines) changed = this.#showLine(line) || changed;
-    if (changed && follows) this.#list.scrollTop = this.#list.scrollHeight;
+    if (changed) this.#follow();
+  }
+
+  #follow() {
+    if (this.#follows) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
   #showLine(line) {

@@ -1,11 +1,6 @@
 """A call from a real browser to the real server with its packaged models, by voice and camera."""
 
-import asyncio
-import base64
 import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from difflib import SequenceMatcher
 from pathlib import Path
@@ -21,29 +16,18 @@ from omni.packaged.recogniser import Recogniser
 from omni.packaged.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm
+from tests.browser.calls import PATIENCE_MS, VOICE, call, say, serving, until_heard
 from tests.browser.chromium import DESK, OUT, PHONE, Recording, needs_chromium, page_at, recorded, screenshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
 
 TIMING = Timing()
-VOICE = (Path(__file__).parent / "voice.js").read_text()
-PATIENCE_MS = 60_000
-"""a shared machine may be slow; nothing is concluded from how slow"""
 
 
 @pytest.fixture(scope="module")
 def server() -> Iterator[str]:
-    """`omni serve`, warm."""
-    command = [sys.executable, "-m", "streaming", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            ready = next((line for line in process.stdout if line.startswith("Omni is ready: ")), None)
-            assert ready, "the server ended before it was ready"
-            yield ready.split()[3].replace("127.0.0.1", "localhost")
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(20)
+    with serving() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -88,30 +72,12 @@ def likeness(one: str, other: str) -> float:
     return SequenceMatcher(a=words[0], b=words[1]).ratio()
 
 
-async def call(page: Page) -> None:
-    await page.get_by_role("button", name="Start a call").click()
-    await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
-
-
-async def say(page: Page, pcm: Pcm) -> None:
-    """Speak into the page's microphone (voice.js)."""
-    encoded = base64.b64encode(pcm.astype(np.float32).tobytes()).decode()
-    await page.evaluate("([pcm, rate]) => window.say(pcm, rate)", [encoded, TIMING.output_rate])
-
-
 async def answer_of(page: Page) -> str:
     """The answer's caption, when all of it has been heard."""
     caption = page.locator("#captions .assistant").last
     await expect(caption).to_be_visible(timeout=PATIENCE_MS)
     await expect(page.locator("body")).to_have_attribute("data-mood", "listening", timeout=PATIENCE_MS)
     return (await caption.inner_text()).removeprefix("Omni").strip()
-
-
-async def until_heard(page: Page, ms: int) -> None:
-    """Wait until the page has played so much speech."""
-    async with asyncio.timeout(PATIENCE_MS / 1000):
-        while len((await recorded(page, "heard")).loud_ms()) * 10 < ms:
-            await page.wait_for_timeout(50)
 
 
 async def test_a_spoken_question_is_answered_aloud(server: str, speak: Callable[[str], Pcm], tmp_path: Path) -> None:
@@ -133,9 +99,9 @@ async def test_speaking_over_the_answer_stops_it(server: str, speak: Callable[[s
     interruption = speak("No, wait, please stop now, because I would like to ask you something else.")
     async with page_at(server, size=DESK, script=VOICE) as page:
         await call(page)
-        await say(page, speak("Please tell me a long story about a dog and a cat."))
+        await say(page, speak("Please tell me a long story about a dog and a cat."), TIMING.output_rate)
         await until_heard(page, 600)
-        await say(page, interruption)
+        await say(page, interruption, TIMING.output_rate)
         # Whether words were under way that nobody heard is chance; test_page.py sees them struck out.
         await expect(page.locator("#captions .cut-note").first).to_be_visible(timeout=PATIENCE_MS)
         spoken, heard = await recorded(page, "spoken"), await recorded(page, "heard")
@@ -164,7 +130,7 @@ async def test_what_the_camera_sees_reaches_the_model(server: str, speak: Callab
         await page.get_by_role("button", name="Turn camera on").click()
         await expect(page.locator("#tile")).to_be_visible()
         await page.wait_for_timeout(2500)
-        await say(page, speak("Can you read this sign?"))
+        await say(page, speak("Can you read this sign?"), TIMING.output_rate)
         await until_heard(page, 400)
         await screenshot(page, "call-desktop")
         assert "open" in (await answer_of(page)).lower()
