@@ -233,6 +233,15 @@ def load_network(checkpoint: Checkpoint, device: torch.device | str) -> tuple[Ne
         raise CheckpointError(f"{checkpoint.folder} is not what its config.json describes: {report}")
     tokenizer = LlmTokenizer.read(checkpoint.texts())
     talker_tokenizer = TalkerVocabulary.read(checkpoint.texts(TALKER_VOCABULARY))
+    for name, largest, n in (
+        ("vocab_size", tokenizer.largest_id, config.llm.vocab_size or 0),
+        ("tts_config.num_text_tokens", talker_tokenizer.largest_id, config.tts.num_text_tokens),
+    ):
+        if largest >= n:
+            raise CheckpointError(
+                f"{checkpoint.folder}: {name} is {n}, and its tokenizer gives ids up to {largest}: its files belong to "
+                "different models; download them again, all from one revision"
+            )
     with torch.device("meta"):
         network = Network(config, tokenizer, talker_tokenizer)
     for prefix, module in network.parts.items():

@@ -54,6 +54,11 @@ class LlmTokenizer:
         special = (index for index, token in bpe.get_added_tokens_decoder().items() if token.special)
         return cls(bpe, frozenset(special))
 
+    @property
+    def largest_id(self) -> int:
+        """Of all tokens."""
+        return _largest(self._bpe)
+
     def encode(self, text: str) -> list[int]:
         """Ids of a text; special tokens in it are recognised, and none is added."""
         ids: list[int] = self._bpe.encode(text, add_special_tokens=False).ids
@@ -128,6 +133,11 @@ class TalkerVocabulary:
         pieces.no_truncation()
         return cls(pieces, ids[_START])
 
+    @property
+    def largest_id(self) -> int:
+        """Of all tokens, the markers among them."""
+        return max(_largest(self._pieces), self.start_id)
+
     def encode(self, text: str) -> list[int]:
         """Ids of a text, without any marker added or recognised."""
         ids: list[int] = self._pieces.encode(text, add_special_tokens=False).ids
@@ -138,6 +148,11 @@ class TalkerVocabulary:
         text: str = self._pieces.decode(list(ids), skip_special_tokens=False)
         # The released class joins these as well; the library's decoder sees one token at a time.
         return text.replace(" ' ", "'").replace(" n't", "n't")
+
+
+def _largest(tokenizer: Tokenizer) -> int:
+    ids: dict[str, int] = tokenizer.get_vocab()
+    return max(ids.values())
 
 
 def qwen_bpe(vocabulary: Mapping[str, int], merges: Sequence[tuple[str, str]]) -> Tokenizer:
