@@ -196,6 +196,8 @@ class Session:
             )
         self._speaker.discard()
         self._listener.make_way()
+        if self._talk.stale:
+            self._talk.rebuild()
         self._listener.prepare(options)
         self._speaker.release(None)
 
@@ -232,7 +234,7 @@ class Session:
             self._talk.rebuild()
 
     def _refresh(self) -> None:
-        """The model's state must be made anew: now, or when the turn under way is over."""
-        self._talk.stale = True
+        """The model's state must be made anew: now, or at the latest before the next answer."""
+        self._talk.outdate()
         if self.idle:
             self._talk.rebuild()

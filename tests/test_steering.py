@@ -120,6 +120,29 @@ async def test_a_failing_model_is_told_and_the_conversation_goes_on() -> None:
     assert history(stage)[0] == ("user", "hello again")  # what was said before the failure is remembered
 
 
+async def test_a_model_that_fails_to_hear_a_part_is_made_anew_and_hears_all_of_the_turn() -> None:
+    stage = Stage()
+    client = await stage.join()
+    stage.model.n_deaf = 1
+    await stage.hear((client, np.concatenate([silence(0.5), say("what did the old man say to the boy")])))
+    await stage.wait(6.0)
+    assert [event.code for event in client.of(Fault) if isinstance(event, Fault)] == ["model_error"]
+    assert transcripts(client)[0] == ("user", "what did the old man say to the boy")
+    assert read(client.sound()) == "You said what did the old man say to the boy ."
+
+
+async def test_new_instructions_in_the_middle_of_a_turn_hold_for_its_answer() -> None:
+    stage = Stage()
+    client = await stage.join()
+    await stage.hear((client, np.concatenate([silence(0.5), say("one two three four five six")])))
+    await client.do(Update(Settings(instructions="be brief")))
+    await stage.hear((client, say("seven")))
+    await stage.wait(5.0)
+    assert transcripts(client)[0] == ("user", "one two three four five six seven")
+    assert stage.model.states[0].instructions == "be brief"
+    assert [event.status for event in ended(client)] == ["completed"]
+
+
 async def test_a_whole_recording_at_once_is_understood() -> None:
     stage = Stage()
     client = await stage.join()

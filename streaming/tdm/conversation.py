@@ -49,11 +49,13 @@ class Conversation:
         self.outlet = outlet
         self.settings = self.possible(settings)
         self.dialogue = Dialogue()
-        self.pipeline = Pipeline(session_id, engine, clock, self._lost)
+        self.pipeline = Pipeline(session_id, engine, clock, self.outdate)
         self.recent = Recent(engine.timing)
         """what the user said, as long as its words are not known: for a family that does not transcribe, for good"""
         self.stale = False
         """the model's state no longer matches; it is made anew between turns"""
+        self.unfit = False
+        """nor is it to be answered from: it is made anew before the next answer, if need be in the middle of a turn"""
         self.written: frozenset[str] = frozenset()
         """items that the model's state was made with: it was told their words, and knows nothing of their sound"""
 
@@ -63,11 +65,15 @@ class Conversation:
 
     def rebuild(self) -> None:
         """Make the model's state anew from the settings and the dialogue."""
-        self.stale = False
+        self.stale = self.unfit = False
         self.written = frozenset(item.id for item in self.dialogue)
         self.pipeline.tell(Open(self.settings.instructions, self._voice()))
         for item in [*self.dialogue][-MAX_REPLAYED:]:
             self.inform(item)
+
+    def outdate(self) -> None:
+        """The model knows another conversation than the client: no answer is to come of it."""
+        self.stale = self.unfit = True
 
     def inform(self, item: Item) -> None:
         """Tell the model of an item."""
@@ -81,7 +87,7 @@ class Conversation:
 
     def engine_failed(self, message: str) -> None:
         """Tell the client that the model failed; its state is made anew before the next turn."""
-        self.stale = True
+        self.outdate()
         self.outlet.send(
             Fault("server_error", "model_error", f"The model failed ({message}). The conversation goes on.")
         )
@@ -91,10 +97,6 @@ class Conversation:
         if dropped_s > 0:
             message = f"{dropped_s:.1f} s of this turn were lost: the engine is too slow for so much sound."
             self.outlet.send(Fault("server_error", "sound_dropped", message))
-
-    def _lost(self) -> None:
-        """The model did not take what it was told, so that it knows another conversation than the client."""
-        self.stale = True
 
     def _voice(self) -> Voice | None:
         return next((voice for voice in self.capabilities.voices if voice.name == self.settings.voice), None)

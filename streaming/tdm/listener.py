@@ -95,7 +95,7 @@ class Listener:
 
     def prepare(self, options: ReplyOptions) -> None:
         """Have an answer prepared, by a model that knows all that was said, the newest picture in view."""
-        if self._talk.stale:
+        if self._talk.unfit:
             self._hear_again()
         if (unit := self._mux.take_image()) is not None:
             self._talk.pipeline.tell(Listen(unit))
