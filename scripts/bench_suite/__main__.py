@@ -27,20 +27,23 @@ def parsed() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="Measures the real server as a client hears it, in real time."
     )
-    parser.add_argument("what", nargs="*", choices=(*BENCHES, "all"), help="default: all, or network with its options")
+    # A text, not a list, as argparse holds a default against the choices; what is given is always a list.
+    parser.add_argument("what", nargs="*", choices=(*BENCHES, "all"), default="all", help="default: all, or see below")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that was measured")
     parser.add_argument("--silence-ms", type=int, nargs="+", default=[320, 400], help="server VAD settings")
     parser.add_argument("--questions", type=int, default=20, help="spoken by each voice, for latency")
     parser.add_argument("--voices", type=int, default=3, help="for latency; the others use all there are")
     parser.add_argument("--trials", type=int, default=20, help="interruptions")
     parser.add_argument("--seconds", type=float, default=10, help="of each load on the gateway")
-    network = parser.add_argument_group("network", "a MiniCPM-o checkpoint; a tiny one of random numbers if left out")
+    network = parser.add_argument_group("network", "a MiniCPM-o checkpoint, measured alone unless more is asked for")
     which = network.add_mutually_exclusive_group()
-    which.add_argument("--model", help="its folder, or its name on the model hub")
+    which.add_argument(
+        "--model", help="its folder, or its name on the model hub; if left out, a tiny one of random numbers"
+    )
     which.add_argument("--random-full-size", action="store_true", help="random numbers in the released size (18 GB)")
     network.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N")
     options = parser.parse_args()
-    if not options.what:
+    if options.what == "all":
         options.what = ["network"] if options.model or options.random_full_size else ["all"]
     return options
 

@@ -76,7 +76,7 @@ def measure(
     watch = Stopwatch(device)
     (model, network), load_s = watch.run(lambda: loaded(checkpoint, device))
     bounds = measure_bounds(watch, network.llm.model.norm.weight.dtype)
-    # The aims are for an H100 and the full size; anything else is only measured.
+    # These aims are for an H100 and the full size; anything else is only measured.
     aims = AIMS if device.type == "cuda" else Aims(None, None, None)
     found = Findings(
         [
@@ -162,7 +162,8 @@ def speaking(network: Network, watch: Stopwatch, bounds: Bounds, *, n: int) -> l
         remembered = n_rows * n_slots * cache.nbytes / cache.capacity
         best = n_rows / bounds.least_s(weight_bytes(talker.model, talker.head_code) + remembered)
         name = f"talker, {n_rows} session{'s' * (n_rows > 1)}"
-        rows.append(Row(name, n_rows * FRAMES_PER_CALL / call_s, "steps/s", n, frames_per_s(synthesis), "higher", best))
+        real_time = n_rows * frames_per_s(synthesis)
+        rows.append(Row(name, n_rows * FRAMES_PER_CALL / call_s, "steps/s", n, real_time, "higher", best))
     codes = torch.stack(states[0].frames[: FRAMES_PER_CALL + _FADED], -1).unsqueeze(0)
     sound_s = watch.median_s(lambda: synthesis.vocoder(talker.dvae(codes).float()).cpu(), n)
     factor = frames_per_s(synthesis) / FRAMES_PER_CALL

@@ -18,8 +18,8 @@ from omni.text.released import LlmTokenizer
 _CONFIG = Path(__file__).parent / "minicpm_o_2_6.json"
 _SPREAD = 0.02
 """standard deviation: small enough that nothing overflows in bfloat16, however deep"""
-_ROOM = 1.15
-"""beside the weights: the talker in float32, what is in use while computing, sessions"""
+_ROOM = 1.4
+"""beside the weights: the talker in float32, what is in use while computing, sessions, and whatever else runs"""
 
 
 class RandomCheckpoint(Checkpoint):

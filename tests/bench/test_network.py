@@ -98,7 +98,7 @@ def test_the_full_size_is_the_released_one() -> None:
 
 def test_the_full_size_is_refused_where_it_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random_weights, "_free_memory", lambda: 2**33)
-    with pytest.raises(RuntimeError, match=r"needs 19 GiB on cpu, and 8 GiB are free; use a larger GPU"):
+    with pytest.raises(RuntimeError, match=r"needs 23 GiB on cpu, and 8 GiB are free; use a larger GPU"):
         require_room(CPU)
     monkeypatch.setattr(random_weights, "_free_memory", lambda: 2**36)
     require_room(CPU)
@@ -112,10 +112,9 @@ def test_random_weights_answer_in_sound(tiny_folder: Path, monkeypatch: pytest.M
     monkeypatch.setattr(random_weights, "full_size", lambda: wider)
     model, inside = network.loaded(RandomCheckpoint(tiny_folder), CPU)
     assert inside.config is wider
-    turn = hold_turn(model, model.open("", None), Stopwatch(CPU), enough_s=0.5)
-    assert turn.first_audio_s is not None and turn.sound_s >= 0.5
-    assert turn.first_audio_s <= turn.computed_s
-    assert min(turn.held.values()) > 0, turn.held
+    turn = hold_turn(model, model.open("", None), Stopwatch(CPU), enough_s=0.2)
+    assert turn.first_audio_s is not None and turn.sound_s > 0
+    assert turn.held["LLM cache"] > 0 and turn.held["hearing"] > 0
 
 
 def test_input_is_what_a_microphone_and_a_camera_give() -> None:
@@ -154,7 +153,10 @@ def test_it_measures_a_whole_checkpoint(tiny_folder: Path, monkeypatch: pytest.M
         assert rows[name].value > 0, name
     alone, pictured = rows["a unit of sound alone"], rows["a unit of sound and a picture"]
     assert alone.bound is not None and pictured.bound is not None and alone.bound < pictured.bound
-    assert {row.aim for row in found.rows if row.measure != "talker, 1 session"} - {46.875} == {None}
+    assert {row.measure: row.aim for row in found.rows if row.aim} == {
+        "talker, 1 session": 46.875,
+        "talker, 8 sessions": 375,
+    }
     llm = Checkpoint(tiny_folder).config.llm
     kib = 2 * llm.num_hidden_layers * llm.num_key_value_heads * llm.head_dim * 4 / 1_024
     assert rows["a session: LLM cache, each token"].value == kib
