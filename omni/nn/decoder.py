@@ -179,7 +179,13 @@ class _Mlp(nn.Module):
 
 def _attend(queries: Tensor, keys: Tensor, values: Tensor, mask: Tensor | None) -> Tensor:
     """Queries [H, T, D] over keys and values [G, K, D], H a multiple of G; mask [T, K] or None. Returns [H, T, D]."""
-    n_groups = keys.shape[0]
+    n_groups, _, head_dim = keys.shape
+    if queries.shape[1] == 1:
+        # While an answer is written, reading keys is most of the work: as further positions, the heads of a group
+        # share one reading.
+        position = queries.reshape(1, n_groups, -1, head_dim)
+        attended = functional.scaled_dot_product_attention(position, keys[None], values[None], attn_mask=mask)
+        return attended.reshape(queries.shape)
     grouped = queries.reshape(n_groups, -1, *queries.shape[1:])
     # Expanded, not repeated: the heads of a group read the same keys, which stay where they are in the cache.
     shape = (-1, grouped.shape[1], -1, -1)
