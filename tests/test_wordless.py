@@ -302,6 +302,17 @@ async def test_the_last_picture_of_a_turn_is_seen_again_in_its_place() -> None:
     assert history(stage)[0] == ("user", "one two three four five six seven")
 
 
+async def test_what_was_shown_before_a_short_turn_is_seen_again_with_it() -> None:
+    stage = scene()
+    client = await stage.join()
+    await client.do(AppendImage(PICTURE))
+    await ask(stage, client, "look there")
+    await ask(stage, client, "why that")
+    await client.do(brief(client))
+    assert stage.model.states[0].n_images == 1
+    assert history(stage)[0] == ("user", "look there")
+
+
 async def test_new_instructions_in_the_middle_of_a_turn_hold_for_its_answer() -> None:
     stage = scene()
     client = await stage.join()

@@ -42,12 +42,22 @@ class Hearing:
         """Wire it; heard is called whenever the model has listened to a unit, or failed to."""
         self._talk = conversation
         self._on_heard = heard
+        self._glimpse: Unit | None = None
+        """what was seen last between turns: the next turn may be about it"""
+
+    def glance(self, unit: Unit) -> None:
+        """Let the model see a picture between turns."""
+        self._glimpse = unit
+        self._talk.pipeline.tell(Listen(unit))
 
     def listen(self, user: UserTurn, unit: Unit) -> None:
         """Give the model the turn's next unit."""
         if not user.given:
             self._talk.pipeline.tell(MarkState(ONSET))
             user.given = True
+            if self._glimpse is not None and unit.image is None:
+                self._talk.recent.add(user.item_id, self._glimpse)
+            self._glimpse = None
         user.n_pending += 1
         self._talk.recent.add(user.item_id, unit)
         if unit.audio is not None:

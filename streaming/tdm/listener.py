@@ -263,7 +263,7 @@ class Listener:
         if self._user is not None or self._speaker.active or self._talk.stale:
             return
         if (unit := self._mux.glance()) is not None:
-            self._talk.pipeline.tell(Listen(unit))
+            self._hearing.glance(unit)
 
     # ------------------------------------------------------------ words
 
