@@ -72,7 +72,7 @@ class TurnDetection:
     prefix_padding_s: float = 0.3
     """sound before the onset that still belongs to the turn"""
     silence_s: float = 0.32
-    """silence that ends a turn whose words sound finished; an unfinished one is given longer"""
+    """silence that ends a turn whose words sound finished, or are never known; an unfinished one is given longer"""
     patience_s: float = 1.6
     """silence that ends any turn"""
     idle_timeout_s: float | None = None

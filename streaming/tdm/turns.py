@@ -15,7 +15,7 @@ from omni.types import Pcm
 from streaming.events import TurnDetection
 
 UNSURE_SILENCE_S = 0.8
-"""silence that ends a turn in between, or one of unknown words"""
+"""silence that ends a turn in between"""
 PAUSE_WINDOWS = 1
 """windows of silence after which an answer is prepared"""
 TAIL_S = 0.064
