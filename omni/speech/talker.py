@@ -20,7 +20,7 @@ from itertools import takewhile
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch.nn.utils import parametrizations
+from torch.nn.utils import parametrizations, parametrize
 
 from omni.configs import TtsConfig
 from omni.nn.cache import KvCache
@@ -186,6 +186,7 @@ class Talker(nn.Module):
         hidden = self.model(inputs.unsqueeze(1), pasts, [state.cache for state in states], mask)[:, 0]
         return torch.stack([head(hidden) for head in self.head_code], 1).float()
 
+    @parametrize.cached()  # the heads' weights are put together once, not for every frame
     def generate(self, states: Sequence[TalkerState], draws: Sequence[Draw]) -> None:
         """Add up to FRAMES_PER_CALL frames to every state, or fewer where the end is drawn.
 
@@ -198,16 +199,17 @@ class Talker(nn.Module):
         for step in range(FRAMES_PER_CALL):
             if not running:
                 return
-            scores = self.logits([state for state, _ in running])
-            for row, (state, draw) in enumerate(running):
+            frames = []
+            for (state, draw), scores in zip(running, self.logits([state for state, _ in running]), strict=True):
                 recent = state.frames[-self.sampling.repetition_window :]
                 history = torch.stack(recent) if recent else torch.zeros(0, self.config.num_vq, dtype=torch.long)
-                probabilities = speech_probabilities(
-                    scores[row], history, self.sampling, end, may_end=step >= _MIN_FRAMES
-                )
-                frame = draw(probabilities)
-                state.finished = bool((frame == end).any())
-                if not state.finished:
+                may_end = step >= _MIN_FRAMES
+                frames.append(draw(speech_probabilities(scores, history, self.sampling, end, may_end=may_end)))
+            # Asked once for all rows: every question waits until the device has nothing left to do.
+            ended = (torch.stack(frames) == end).any(-1).tolist()
+            for (state, _), frame, is_end in zip(running, frames, ended, strict=True):
+                state.finished = is_end
+                if not is_end:
                     state.frames.append(frame)
             running = [pair for pair in running if not pair[0].finished]
 

@@ -82,8 +82,12 @@ def decode(llm: LanguageModel, rows: Sequence[Decoding], n_tokens: int) -> list[
         if not running:
             break
         scores = _next_scores(llm, [row for row, _ in running])
-        for (row, ids), logits in zip(running, scores, strict=True):
-            token = int(row.draw(text_probabilities(logits, row.seen, row.sampling)))
+        draws = [
+            row.draw(text_probabilities(logits, row.seen, row.sampling))
+            for (row, _), logits in zip(running, scores, strict=True)
+        ]
+        # Read at once for all rows: each reading waits until the device has nothing left to do.
+        for (row, ids), token in zip(running, torch.stack(draws).tolist(), strict=True):
             row.unfed = [token]
             row.seen.append(token)
             row.ids.append(token)
