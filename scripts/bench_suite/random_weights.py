@@ -18,8 +18,8 @@ from omni.text.released import LlmTokenizer
 _CONFIG = Path(__file__).parent / "minicpm_o_2_6.json"
 _SPREAD = 0.02
 """standard deviation: small enough that nothing overflows in bfloat16, however deep"""
-_ROOM = 1.4
-"""beside the weights: the talker in float32, what is in use while computing, sessions, and whatever else runs"""
+_ROOM = {"cuda": 1.25, "cpu": 1.5}
+"""with what comes beside the weights: the talker in float32, sessions, work, and on a processor whatever else runs"""
 
 
 class RandomCheckpoint(Checkpoint):
@@ -71,7 +71,7 @@ def require_room(device: torch.device) -> None:
     Raises:
         RuntimeError: it does not.
     """
-    needed = round(torch.bfloat16.itemsize * n_parameters(minicpm_o(full_size())) * _ROOM)
+    needed = round(torch.bfloat16.itemsize * n_parameters(minicpm_o(full_size())) * _ROOM[device.type])
     free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else _free_memory()
     if free < needed:
         raise RuntimeError(

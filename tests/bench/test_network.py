@@ -98,7 +98,7 @@ def test_the_full_size_is_the_released_one() -> None:
 
 def test_the_full_size_is_refused_where_it_does_not_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(random_weights, "_free_memory", lambda: 2**33)
-    with pytest.raises(RuntimeError, match=r"needs 23 GiB on cpu, and 8 GiB are free; use a larger GPU"):
+    with pytest.raises(RuntimeError, match=r"needs 24 GiB on cpu, and 8 GiB are free; use a larger GPU"):
         require_room(CPU)
     monkeypatch.setattr(random_weights, "_free_memory", lambda: 2**36)
     require_room(CPU)
