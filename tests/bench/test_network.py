@@ -148,7 +148,7 @@ def test_it_measures_a_whole_checkpoint(tiny_folder: Path, monkeypatch: pytest.M
         "first audio after the end of a turn, median",
         "real-time factor: writing and speaking",
         "a session: LLM cache",
-        "memory at most",
+        "memory at most, one session",
     ):
         assert rows[name].value > 0, name
     alone, pictured = rows["a unit of sound alone"], rows["a unit of sound and a picture"]
