@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WSCloseCode, web
 
 from omni.model import OmniModel
 from streaming.config import Config
 from streaming.events import Closed
 from streaming.gateway import http
+from streaming.gateway.call import Call, Shared
 from streaming.gateway.media import ActivityModel, PooledActivity
-from streaming.gateway.websocket import CLOSE_CODES, Call, Shared, Socket
+from streaming.gateway.websocket import Socket, WebSocketLink
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
 from streaming.logs import SessionLog
@@ -141,21 +142,21 @@ class Gateway:
         await socket.prepare(request)
         if not http.is_authorised(request, self._config):
             error = WireError("invalid_api_key", "a valid key is needed: Authorization: Bearer <key>")
-            await _refuse(socket, [RealtimeCodec("refused").encode_error(error)], _POLICY, error.message)
+            refusal = Closed("client", error.message)
+            await _refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
             return socket
         service = self._admit()
         if isinstance(service, Closed):
             if self._service is not None:
                 self._service.metrics.watch(service)
-            frames = RealtimeCodec("refused").encode(service)
-            await _refuse(socket, frames, CLOSE_CODES[service.reason], service.message)
+            await _refuse(socket, RealtimeCodec("refused").encode(service), service)
             return socket
         session_id = f"sess_{uuid4().hex[:24]}"
         watchers = [service.metrics.watch, SessionLog(session_id, request.remote or "a local socket").watch]
         call = Call(session_id, service.shared, request.query.get("model"), watchers)
         self._calls[session_id] = call
         try:
-            await call.run(socket, request.transport)
+            await call.run(WebSocketLink(socket, request.transport))
         finally:
             del self._calls[session_id]
             self._ended.set()
@@ -202,17 +203,15 @@ class Gateway:
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
 
-_POLICY = WSCloseCode.POLICY_VIOLATION
-
-
-async def _refuse(socket: Socket, frames: list[bytes], code: WSCloseCode, message: str) -> None:
+async def _refuse(socket: Socket, frames: list[bytes], closed: Closed, code: int | None = None) -> None:
     """Say why there is no session, in an event and in the close frame."""
+    link = WebSocketLink(socket, None)
     try:
         for frame in frames:
-            await socket.send_frame(frame, WSMsgType.TEXT)
+            await link.send(frame)
     except ConnectionError:
         return
-    await socket.close(code=code, message=message.encode())
+    await link.close(closed, code)
 
 
 @asynccontextmanager
