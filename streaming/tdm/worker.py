@@ -71,8 +71,11 @@ class Worker(Generic[StateT]):
         """Run one batch here and now. False: there was nothing to do."""
         with self._changed:
             batch = self._scheduler.next_batch()
-        if batch:
+        if batch and all(job.session_id in self._slots for job in batch):
             self._execute(batch)
+        else:  # one is being opened, or is not open and fails alone
+            for job in batch:
+                self._execute([job])
         return bool(batch)
 
     def _run(self) -> None:
@@ -84,17 +87,35 @@ class Worker(Generic[StateT]):
             self.step()
 
     def _execute(self, batch: list[Job]) -> None:
+        marks: list[Mark] = []
         try:
+            if len(batch) > 1 and isinstance(batch[0].work, Listen):
+                marks = [self._model.mark(self._slot(job).state) for job in batch]
             rows = self._rows(batch)
         except Exception as error:
             # A fault belongs to the sessions in this batch alone; the engine goes on for the others.
             log.exception("%s failed for %s", batch[0].work, [job.session_id for job in batch])
+            if marks and self._go_back(batch, marks):
+                # What one of them was given may be all that is wrong: each listens alone.
+                for job in batch:
+                    self._execute([job])
+                return
             for job in batch:
                 self._deliver(Failed(job, f"{type(error).__name__}: {error}"))
             return
         for job, deltas in zip(batch, rows, strict=True):
             if not isinstance(job.work, Close):
                 self._deliver(Done(job, tuple(deltas)))
+
+    def _go_back(self, batch: list[Job], marks: list[Mark]) -> bool:
+        """Return every session to its mark; False if one cannot."""
+        try:
+            for job, mark in zip(batch, marks, strict=True):
+                self._model.rewind(self._slot(job).state, mark)
+        except Exception:
+            log.exception("going back failed for %s", [job.session_id for job in batch])
+            return False
+        return True
 
     def _rows(self, batch: list[Job]) -> list[list[Delta]]:
         first = batch[0]

@@ -1,9 +1,10 @@
 """The engine's thread and its faults."""
 
 import threading
+from collections.abc import Sequence
 
 from omni.model import Phase
-from omni.types import Reply, TextDelta, Unit
+from omni.types import Delta, Reply, TextDelta, Unit
 from streaming.tdm.jobs import Begin, Close, Done, Failed, Job, Listen, MarkState, Open, Result, Rewind, Step, Work
 from streaming.tdm.worker import Worker
 from tests.fakes import ScriptedModel, ScriptedState, say
@@ -51,6 +52,30 @@ def test_what_else_is_in_the_batch_does_not_show() -> None:
     results = together.run(*((name, work) for work in script for name in "abc"))
     found = [r.deltas for r in results if isinstance(r, Done) and r.job.session_id == "a"]
     assert found == expected[1:]
+
+
+def test_what_one_session_cannot_take_in_is_no_matter_of_the_others() -> None:
+    class Choosy(ScriptedModel):
+        def listen(self, units: Sequence[Unit], states: Sequence[ScriptedState]) -> list[list[Delta]]:
+            rows = super().listen(units, states)
+            if any(unit.text == "bad" for unit in units):
+                raise ValueError("cannot be read")
+            return rows
+
+    model = Choosy(max_batch=8)
+    bench = Bench(model)
+    bench.run(*((name, Open("", None)) for name in "abc"))
+    words = {"a": "good", "b": "bad", "c": "fine"}
+    results = bench.run(*((name, Listen(Unit(text=text))) for name, text in words.items()))
+    assert {result.job.session_id: type(result) for result in results} == {"a": Done, "b": Failed, "c": Done}
+    assert [model.states[index].typed for index in (0, 2)] == [["good"], ["fine"]]
+
+
+def test_a_session_that_is_not_open_spoils_no_batch() -> None:
+    bench = Bench(ScriptedModel(max_batch=8))
+    bench.run(("a", Open("", None)), ("a", Begin(Reply(speaks=False))))
+    results = bench.run(("ghost", Step(Phase.THINK)), ("a", Step(Phase.THINK)))
+    assert [(result.job.session_id, type(result)) for result in results] == [("ghost", Failed), ("a", Done)]
 
 
 def test_marks_belong_to_a_session_and_closing_frees_it() -> None:
