@@ -8,11 +8,15 @@ from streaming.tdm.jobs import Job, Listen, Step
 class Scheduler:
     """In a session, in order; between sessions, earliest deadline first, equal work together.
 
+    Who has many units to listen to (a conversation that is told anew) lets the others go between two of them.
+
     Bounded by its callers: a session's pipeline lets at most MAX_JOBS wait, and sessions are admitted.
     """
 
     def __init__(self, max_batch: int = 1) -> None:
         self._queues: dict[str, deque[Job]] = {}
+        self._behind: dict[str, float] = {}
+        """sessions that have just listened: the deadline of the others behind which the next unit stands"""
         self._max_batch = max_batch
 
     def __len__(self) -> int:
@@ -32,17 +36,25 @@ class Scheduler:
 
     def next_batch(self) -> list[Job]:
         """Take the most urgent job, and with it the equal heads of other sessions. Empty: nothing to do."""
-        heads = sorted((queue[0] for queue in self._queues.values() if queue), key=lambda job: job.due_s)
+        heads = sorted((queue[0] for queue in self._queues.values() if queue), key=self._urgency)
         if not heads:
             return []
         kind = _kind(heads[0])
         batch = [heads[0]] if kind is None else [job for job in heads if _kind(job) == kind][: self._max_batch]
+        left_s = [job.due_s for job in heads if job not in batch]
         for job in batch:
             queue = self._queues[job.session_id]
             queue.popleft()
+            self._behind.pop(job.session_id, None)
             if not queue:
                 del self._queues[job.session_id]
+            elif left_s and isinstance(job.work, Listen) and isinstance(queue[0].work, Listen):
+                self._behind[job.session_id] = max(left_s)
         return batch
+
+    def _urgency(self, job: Job) -> tuple[float, bool]:
+        behind_s = self._behind.get(job.session_id)
+        return (job.due_s, False) if behind_s is None else (max(job.due_s, behind_s), True)
 
 
 def _kind(job: Job) -> object | None:

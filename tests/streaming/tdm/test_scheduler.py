@@ -32,6 +32,19 @@ def test_between_sessions_the_earliest_deadline_goes_first() -> None:
     assert scheduler.next_batch() == [late]
 
 
+def test_a_conversation_that_is_told_anew_lets_others_go_between() -> None:
+    scheduler = Scheduler()
+    for _ in range(3):
+        scheduler.add(job("a", Listen(Unit(text="x")), 0.0))
+    order = ""
+    for due_s in (1.0, 2.0, 3.0):
+        # as a speaker does: the next step is asked for when one is done
+        scheduler.add(job("b", Step(Phase.SPEAK), due_s))
+        while order.count("b") < due_s:
+            order += scheduler.next_batch()[0].session_id
+    assert order == "ababab"
+
+
 def test_equal_work_goes_together_up_to_the_limit() -> None:
     scheduler = Scheduler(max_batch=2)
     jobs = [job(name, Step(Phase.SPEAK), due) for name, due in (("a", 1.0), ("b", 3.0), ("c", 2.0))]
