@@ -75,7 +75,10 @@ class Listener:
             return
         if self._user is not None:
             self.clear()
-        self._turns = Turns(self._talk.timing, detection, self._mux.heard_s) if detection is not None else None
+        self._turns = None
+        if detection is not None:
+            wordless = not self._talk.capabilities.transcribes
+            self._turns = Turns(self._talk.timing, detection, self._mux.heard_s, wordless=wordless)
 
     def await_user(self) -> None:
         """An answer has been heard; from now on the user's silence counts."""

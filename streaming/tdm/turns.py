@@ -18,6 +18,9 @@ UNSURE_SILENCE_S = 0.8
 """silence that ends a turn in between"""
 PAUSE_WINDOWS = 1
 """windows of silence after which an answer is prepared"""
+PAUSE_SHARE = 1 / 3
+"""of the silence that ends a turn, after which an answer is prepared where no words say that the turn may be complete:
+most gaps within a sentence are shorter, and what is left hides most of the making of an answer"""
 TAIL_S = 0.064
 """voice activity falls this much after the last audible sample (measured 70 to 90 ms; see BENCHMARKS.md)"""
 ONSET_WINDOWS = 3
@@ -65,11 +68,15 @@ class _Speech:
 class Turns:
     """Turn detection of one session. Times are media time."""
 
-    def __init__(self, timing: Timing, detection: TurnDetection, from_s: float = 0.0) -> None:
-        """Start at media time from_s."""
+    def __init__(
+        self, timing: Timing, detection: TurnDetection, from_s: float = 0.0, *, wordless: bool = False
+    ) -> None:
+        """Start at media time from_s. wordless: no words will be known by which to guess."""
         self._window_s = timing.window_s
         self.detection = detection
         self._from_s = from_s
+        self._shortest_s = PAUSE_WINDOWS * timing.window_s
+        self._pause_s = max(self._shortest_s, PAUSE_SHARE * detection.silence_s - TAIL_S if wordless else 0.0)
         self._n = 0
         self._recent: deque[bool] = deque(maxlen=OVERLAP_WINDOWS + 2)
         self._speech: _Speech | None = None
@@ -117,7 +124,9 @@ class Turns:
                 speech.paused = speech.awaiting = False
                 return Signal.CONTINUED
             return None
-        if not speech.paused and self._now_s - speech.end_s >= PAUSE_WINDOWS * self._window_s - 1e-9:
+        # over an answer, what was said is judged at once: the answer is on hold meanwhile
+        pause_s = self._shortest_s if overlap else self._pause_s
+        if not speech.paused and self._now_s - speech.end_s >= pause_s - 1e-9:
             speech.paused = speech.awaiting = True
             speech.end_s = max(speech.start_s, speech.end_s - TAIL_S)
             speech.finished = None

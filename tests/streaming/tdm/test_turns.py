@@ -95,3 +95,21 @@ def test_the_end_is_dated_back_to_the_last_sound() -> None:
     recorder = Recorder(answers=False).feed(0, 0.5).feed(1, 1.0).feed(0, 0.3)
     assert recorder.turns.end_s == pytest.approx(1.5, abs=0.1)
     assert recorder.turns.start_s == pytest.approx(0.5, abs=0.15)
+
+
+def test_without_words_a_gap_in_a_sentence_is_no_pause() -> None:
+    detection = TurnDetection(silence_s=0.6)
+    recorder = Recorder(None)
+    recorder.turns = Turns(Timing(), detection, wordless=True)
+    recorder.feed(1, 1.0).feed(0, 0.12).feed(1, 0.5)
+    assert recorder.names == ["STARTED"]
+    recorder.feed(0, 1.0)
+    assert recorder.names == ["STARTED", "PAUSED", "ENDED"]
+    (_, paused_s), (_, ended_s) = recorder.signals[1:]
+    assert ended_s - paused_s == pytest.approx(0.6 - 0.2, abs=1.01 * WINDOW_S)
+
+
+def test_over_an_answer_a_gap_is_a_pause_without_words_too() -> None:
+    recorder = Recorder(None, overlap=True)
+    recorder.turns = Turns(Timing(), TurnDetection(silence_s=0.6), wordless=True)
+    assert recorder.feed(1, 1.0).feed(0, 0.06).names == ["STARTED", "PAUSED"]
