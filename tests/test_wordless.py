@@ -132,6 +132,15 @@ async def test_silence_alone_ends_a_turn_and_a_pause_in_a_sentence_does_not() ->
     assert measured.first_audio_s == pytest.approx(0.0, abs=1e-6)
 
 
+async def test_in_a_short_gap_of_a_sentence_no_answer_is_begun() -> None:
+    stage = scene()
+    client = await stage.join()
+    await stage.hear((client, np.concatenate([silence(0.5), say("what is"), silence(0.12), say("the time")])))
+    await stage.wait(4.0)
+    assert history(stage)[0] == ("user", "what is the time")
+    assert stage.model.log.count("begin") == 1
+
+
 async def test_the_client_may_ask_for_a_shorter_silence() -> None:
     stage = scene()
     client = await stage.join(settings=Settings(turn_detection=TurnDetection(silence_s=0.25)))
@@ -412,6 +421,21 @@ async def test_cancelled_answers_leave_the_question_in_the_conversation() -> Non
     await ask(stage, client, "who am I")
     assert [text for role, text in history(stage) if role == "user"][-1].endswith("who am I")
     assert "I am Anna" in history(stage)[0][1]
+
+
+async def test_an_answer_that_is_cancelled_before_it_began_costs_nothing() -> None:
+    stage = scene()
+    client = await stage.join()
+    await ask(stage, client, "I am Anna")
+    await client.do(CreateItem(Item("item_1", "user", (TextPart("who am"),))))
+    stage.steps_per_packet = 0
+    await client.do(Respond())
+    await client.do(Cancel())
+    stage.steps_per_packet = None
+    await ask(stage, client, "I")
+    assert stage.model.log.count("open default") == 1
+    assert history(stage)[1:3] == [("assistant", "You said I am Anna ."), ("user", "who am I")]
+    assert [event.status for event in ended(client)] == ["completed", "cancelled", "completed"]
 
 
 @pytest.mark.parametrize("seed", range(8))

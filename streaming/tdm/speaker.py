@@ -163,12 +163,16 @@ class Speaker:
         response.run.cancel()
         response.send.cancel()
         self._pipeline.next_turn()
+        transcribes = self._talk.capabilities.transcribes
         begun = bool(response.answer.text or response.answer.playout.total_s)
         if begun:
             heard_s = response.answer.playout.heard_s if response.answer.reply.speaks else math.inf
             self._pipeline.tell(Truncate(heard_s))
+        elif not transcribes:
+            # as if it had not been asked: more of the same turn may follow
+            self._pipeline.tell(Rewind(GUESS))
         self._finish(response, "cancelled", reason)
-        if not begun:
+        if not begun and transcribes:
             # the model may not have opened this answer yet: what it would cut is the answer before
             self._talk.rebuild()
 
