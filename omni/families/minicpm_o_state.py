@@ -97,7 +97,10 @@ class Answer:
             places that the cache is to forget: what was written ahead of the listener, or all of an answer of which
             nobody heard a word.
         """
-        end = self.first_id_at + self.n_fed if self.first_id_at else self.begun_at
+        if not self.first_id_at:
+            self.close()
+            return self.begun_at, self.begun_at
+        end = self.first_id_at + self.n_fed
         n_kept = min(self.n_kept(heard_s), self.n_fed)
         self.close()
         self.completed = self.completed and n_kept == self.n_fed
@@ -122,6 +125,8 @@ class Mark:
     """Where to return to in a session."""
 
     place: int
+    n_slots: int
+    """that were in use"""
     audio: AudioMark
     standing: Standing
     texted: bool
@@ -157,7 +162,8 @@ class State:
     def mark(self) -> Mark:
         """Remember where this is."""
         answer = self.answer.copy() if self.answer else None
-        return Mark(self.end, self.audio.mark(), self.standing, self.texted, self.glimpse, answer)
+        length = self.cache.length
+        return Mark(self.end, length, self.audio.mark(), self.standing, self.texted, self.glimpse, answer)
 
     def rewind(self, mark: Mark) -> None:
         """Return to a mark, which may be used again."""
@@ -165,7 +171,7 @@ class State:
         self.audio.rewind(mark.audio)
         self.standing, self.texted, self.glimpse = mark.standing, mark.texted, mark.glimpse
         self.answer = mark.answer.copy() if mark.answer else None
-        if self.cache.length == self.ledger.prompt_end:
+        if self.cache.length == self.ledger.prompt_end < mark.n_slots:
             # all that stood there was forgotten meanwhile
             self.standing, self.answer = "nothing", None
 

@@ -392,6 +392,28 @@ def test_truncating_twice_or_before_anything_was_said_is_no_error(model: MiniCpm
     assert answered(model, state).end is not None
 
 
+@pytest.mark.parametrize("speaks", [True, False])
+def test_an_answer_that_was_never_begun_takes_nothing_with_it(model: MiniCpmO, speaks: bool) -> None:
+    state = asked(model)
+    before = ids_in(state)
+    model.begin(state, Reply(speaks=speaks))
+    for _ in range(2):
+        model.truncate(state, 0.0)
+        assert torch.equal(ids_in(state), before)
+        assert state.standing == "user"
+
+
+def test_a_cough_before_the_first_word_of_a_greeting_does_not_silence_it(model: MiniCpmO) -> None:
+    state = model.open("", None)
+    model.begin(state, SHORT)
+    mark = model.mark(state)
+    model.listen([Unit(audio=noise(seed=6))], [state])
+    model.rewind(state, mark)
+    heard = Heard()
+    step_all(model, [state], [heard])
+    assert heard.end is not None
+
+
 def test_a_written_answer_stays(model: MiniCpmO) -> None:
     state = asked(model)
     model.begin(state, Reply(speaks=False, max_tokens=12))
