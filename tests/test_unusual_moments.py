@@ -267,3 +267,17 @@ async def test_a_model_that_cannot_go_back_is_told_the_conversation_anew(monkeyp
     await stage.wait(3.0)
     assert stage.model.log.count("open default") == 2
     assert said(client)[-1] == ("assistant", "You said what time is it .")
+
+
+@pytest.mark.parametrize("transcribes", [True, False])
+async def test_words_that_waited_for_a_slow_engine_are_heard_before_the_turn_ends(transcribes: bool) -> None:
+    stage = Stage(ScriptedModel(transcribes=transcribes))
+    client = await stage.join()
+    words = " ".join(f"w{index}" for index in range(20))
+    await stage.wait(0.4)
+    stage.steps_per_packet = 0
+    await stage.hear((client, np.concatenate([say(words), silence(0.5)])))
+    stage.steps_per_packet = None
+    await stage.wait(8.0)
+    assert stage.model.states[0].history[0] == ("user", words)
+    assert len([event for event in client.events if isinstance(event, ResponseEnded)]) == 1

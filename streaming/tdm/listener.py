@@ -213,8 +213,8 @@ class Listener:
                 if user.overlaps:
                     self._speaker.hold()
             case Signal.PAUSED:
-                if self._user is not None and (unit := self._mux.flush()) is not None:
-                    self._listen(self._user, unit)
+                if self._user is not None:
+                    self._flush(self._user)
             case Signal.CONTINUED:
                 self._speaker.discard()
                 if self._user is not None:
@@ -244,6 +244,13 @@ class Listener:
             if (unit := self._mux.take()) is None:
                 return
             self._listen(self._user, unit)
+
+    def _flush(self, user: UserTurn) -> None:
+        """Listen to all that was said before this silence, also to what waited for a slow engine."""
+        while (unit := self._mux.flush()) is not None:
+            self._listen(user, unit)
+            if self._mux.waiting_s <= self._talk.timing.window_s:
+                return  # the beginning of the silence
 
     def _listen(self, user: UserTurn, unit: Unit) -> None:
         if not user.given and self._unanswered and self._talk.capabilities.transcribes:

@@ -35,6 +35,11 @@ class Multiplexer:
         """Media time: how much sound has come in."""
         return self._n_heard / self._timing.input_rate
 
+    @property
+    def waiting_s(self) -> float:
+        """Sound that is kept and was not taken."""
+        return self._n_kept / self._timing.input_rate
+
     def hear(self, pcm: Pcm) -> None:
         """Take the next sound [S] in order."""
         self._chunks.append(pcm)
