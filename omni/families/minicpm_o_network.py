@@ -45,7 +45,8 @@ class Hearing:
     def __init__(self, config: AudioConfig) -> None:
         self.encoder = AudioEncoder(config)
         self.projector = AudioProjector(config)
-        self.group = n_audio_tokens(int(config.audio_chunk_length * FRAMES_PER_S), config.audio_pool_step)
+        # Those of a second, however far attention reaches (audio_chunk_length).
+        self.group = n_audio_tokens(FRAMES_PER_S, config.audio_pool_step)
 
     def n_tokens(self, n_samples: int) -> int:
         """Places that a piece of sound takes."""
@@ -198,7 +199,7 @@ class Network:
         spans = self.markers.find(prompt.ids)
         embeddings = place_each(embeddings, spans.images, prompt.images)
         if not self.config.chunk_input:
-            return place_each(embeddings, spans.audio, prompt.audio)
+            return place_each(embeddings, spans.audio, [rows for rows in prompt.audio if len(rows)])
         # In groups of a second, wherever a clip ends: clips that were merged before they were encoded need that.
         audio = torch.cat(list(prompt.audio)) if prompt.audio else self._nothing()
         return place_features(embeddings, spans.audio, audio)

@@ -84,7 +84,7 @@ def audio_placeholder(n_tokens: int, group: int | None) -> str:
 
     Args:
         n_tokens: of this piece, which may share its clip with others.
-        group: vectors between one pair of markers, those of audio_chunk_length seconds; None: all of them.
+        group: vectors between one pair of markers, those of a second; None: all of them.
     """
     sizes = _groups(n_tokens, group or n_tokens) if n_tokens else ()
     return "".join(f"<|audio_start|>{PLACEHOLDER * size}<|audio_end|>" for size in sizes)

@@ -94,6 +94,22 @@ def test_features_and_placeholders_must_agree(network: Network) -> None:
         network.embed(Prompt([5], images=[torch.zeros(64, 128)]))
 
 
+@pytest.mark.parametrize("seconds", [0.5, 0.0, -1.0])
+def test_sound_is_spelled_by_the_second_however_far_attention_reaches(changed: Path, seconds: float) -> None:
+    set_config(changed, audio_chunk_length=seconds)
+    network, _ = load_network(find(str(changed)), "cpu")
+    assert [network.sound_text(n).count("<|audio_start|>") for n in (16_000, 40_000)] == [1, 3]
+
+
+def test_sound_without_a_feature_needs_no_place_of_its_own(changed: Path) -> None:
+    set_config(changed, chunk_input=False)
+    network, tokenizer = load_network(find(str(changed)), "cpu")
+    sounds = [np.ones(n, np.float32) for n in (100, 16_000)]
+    features = network.hear(sounds, [AudioState(), AudioState()])
+    ids = tokenizer.encode("".join(network.sound_text(len(sound)) for sound in sounds))
+    assert network.embed(Prompt(ids, audio=features)).shape == (27, 128)
+
+
 def test_sound_too_short_to_be_heard_leaves_no_trace(network: Network) -> None:
     state = AudioState()
     [features] = network.hear([np.zeros(100, np.float32)], [state])

@@ -55,7 +55,7 @@ class Model:
         audio = read_audio(config)
         self.audio = AudioEncoder(audio)
         self.projector = AudioProjector(audio)
-        self.group = n_audio_tokens(int(audio.audio_chunk_length * FRAMES_PER_S), audio.audio_pool_step)
+        self.group = n_audio_tokens(FRAMES_PER_S, audio.audio_pool_step)
         self.vision.load_state_dict(self.golden.weights("vpm."), strict=True)
         self.resampler.load_state_dict(self.golden.weights("resampler."), strict=True)
         self.audio.load_state_dict(self.golden.weights("apm."), strict=True)
