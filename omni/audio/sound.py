@@ -18,7 +18,7 @@ def decode_sound(data: bytes, timing: Timing) -> Pcm:
         timing: says the rate that is wanted.
 
     Returns:
-        [S] at Timing.input_rate, its channels mixed.
+        [S] at Timing.input_rate, its channels mixed, and what is louder than a file should be cut off at full scale.
 
     Raises:
         ValueError: no sound file, no sound in it, or samples that are no numbers.
@@ -34,5 +34,7 @@ def decode_sound(data: bytes, timing: Timing) -> Pcm:
         raise ValueError("it has no sound in it")
     if not np.isfinite(mono).all():
         raise ValueError("it has samples that are no numbers")
+    # A float file may hold anything: sound of 1e30 would reach the model as NaN, and spoil whatever came after it.
+    mono = np.clip(mono, -1.0, 1.0)
     resampler = Resampler(rate, timing.input_rate)
     return np.concatenate((resampler.push(mono), resampler.flush()))

@@ -29,6 +29,11 @@ def test_channels_are_mixed() -> None:
     assert decode_sound(encoded(both, 16_000), Timing()) == pytest.approx(np.full(16_000, 0.2), abs=1e-6)
 
 
+def test_sound_beyond_full_scale_is_cut_off() -> None:
+    loud = np.array([1e30, -1e30, 0.5], np.float32)
+    assert decode_sound(encoded(loud, 16_000), Timing()).tolist() == [1.0, -1.0, 0.5]
+
+
 def test_flac_is_read() -> None:
     silence = np.zeros(16_000, np.float32)
     assert len(decode_sound(encoded(silence, 16_000, "FLAC", "PCM_16"), Timing())) == 16_000
