@@ -1,0 +1,150 @@
+"""A user's packets of sound from a network that delays, reorders, repeats and loses them: in their order, or given up.
+
+A machine listens, and it need not hear evenly: a packet is handed on as soon as all before it were. So the delay that
+adapts here is only the patience with one that is missing, and trouble leaves none behind: what is late comes in a
+burst, what is too late was given up, and the newest sound waits for nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+FLOOR_S = 0.04
+"""patience on a network without jitter: two packets of 20 ms may change places"""
+CEILING_S = 0.4
+"""patience at most: who says nothing for so long has paused"""
+START_S = 0.1
+"""patience at least while little is known of the network"""
+MARGIN_S = 0.01
+"""for packets a little slower than those that were seen"""
+MEMORY = 200
+"""packets, 4 s of speech, by which the network is judged"""
+N_OUTLIERS = 2
+"""of these, so many may be slower than the patience allows: not every hiccup is a trend"""
+EARLY_S, LATE_S = 1.0, 10.0
+"""a packet that differs by more from the fastest was timed by another clock: the sender began anew"""
+RESYNC_S = 1.0
+"""after so long with packets, all too late, the network has become slower for good"""
+CAPACITY = 128
+"""packets that may wait here; the oldest then gives way"""
+
+
+class Gap(Enum):
+    """In place of a payload."""
+
+    LOST = auto()
+    """one packet, as long as the one before it, does not come: it is lost, or was never sent (silence)"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Packet:
+    sequence: int
+    payload: bytes
+    ticks: int
+
+
+class Jitter:
+    """The packets of one RTP stream. Sequence numbers (16 bits) and timestamps (32) may wrap around.
+
+    Args:
+        ticks_per_s: what timestamps count, in Hz.
+        ticks_in: length of a payload's sound in ticks; 0 if it has none, and the packet is to be ignored.
+    """
+
+    def __init__(self, ticks_per_s: int, ticks_in: Callable[[bytes], int]) -> None:
+        self._ticks_per_s = ticks_per_s
+        self._ticks_in = ticks_in
+        self._waiting: dict[int, _Packet] = {}
+        """by timestamp, unwrapped"""
+        self._transits: dict[int, float] = {}
+        """arrival less timestamp of the newest packets, in the order in which they came"""
+        self._next = 0
+        """timestamp of what is to be handed on next"""
+        self._sequence = 0
+        """of the newest packet that was handed on"""
+        self._ticks = 0
+        """length of that packet"""
+        self._fastest_s = 0.0
+        self._late_since_s: float | None = None
+        self.patience_s = START_S
+        """how long after the fastest would have come a missing packet is given up"""
+        self.n_lost = 0
+        """gaps that were handed on"""
+        self.n_late = 0
+        """packets that came when they had been given up, or for which there was no room"""
+        self.n_repeated = 0
+        """packets that had come before"""
+        self.n_restarts = 0
+        """times that the stream was taken up anew, the first included"""
+
+    @property
+    def due_s(self) -> float:
+        """When pull() will have something even if no packet comes; infinite before the first."""
+        if not self._transits:
+            return float("inf")
+        return self._fastest_s + self._next / self._ticks_per_s + self.patience_s
+
+    def push(self, sequence: int, timestamp: int, payload: bytes, arrival_s: float) -> None:
+        """Take a packet that arrived at a moment of the clock by which pull() is asked."""
+        ticks = self._ticks_in(payload)
+        if not ticks:
+            return
+        at = self._next + (timestamp - self._next + 2**31) % 2**32 - 2**31
+        transit_s = arrival_s - at / self._ticks_per_s
+        if at in self._transits:
+            self.n_repeated += 1
+            return
+        late = at - self._next < -(self._ticks // 2)
+        if late and self._late_since_s is None:
+            self._late_since_s = arrival_s
+        elif not late:
+            self._late_since_s = None
+        if self._begins_anew(transit_s, arrival_s):
+            self._restart(at, sequence, ticks)
+            late = False
+        self._learn(at, transit_s)
+        if late:
+            self.n_late += 1
+            return
+        self._waiting[at] = _Packet(sequence, payload, ticks)
+        if len(self._waiting) > CAPACITY:
+            del self._waiting[min(self._waiting)]
+            self.n_late += 1
+
+    def pull(self, now_s: float) -> bytes | Gap | None:
+        """What comes next: a payload, a gap to be filled, or None while nothing is due. Ask until None."""
+        first = min(self._waiting, default=None)
+        if first is not None and first - self._next <= self._ticks // 2:
+            packet = self._waiting.pop(first)
+            self._sequence, self._ticks, self._next = packet.sequence, packet.ticks, first + packet.ticks
+            return packet.payload
+        # Where the sequence has no hole, none is on its way: the sender was silent, and its clock went on.
+        silent = first is not None and self._waiting[first].sequence == (self._sequence + 1) % 2**16
+        if not silent and now_s < self.due_s:
+            return None
+        self._next += self._ticks
+        self.n_lost += 1
+        return Gap.LOST
+
+    def _begins_anew(self, transit_s: float, arrival_s: float) -> bool:
+        if not self._transits or not -EARLY_S < transit_s - self._fastest_s < LATE_S:
+            return True
+        return self._late_since_s is not None and arrival_s - self._late_since_s > RESYNC_S
+
+    def _restart(self, at: int, sequence: int, ticks: int) -> None:
+        self._waiting.clear()
+        self._transits.clear()
+        self._next, self._ticks = at, ticks
+        self._sequence = (sequence - 1) % 2**16
+        self._late_since_s = None
+        self.n_restarts += 1
+
+    def _learn(self, at: int, transit_s: float) -> None:
+        """Judge the network anew. The fastest packet is soon forgotten too: clocks drift, and ways change."""
+        self._transits[at] = transit_s
+        if len(self._transits) > MEMORY:
+            del self._transits[next(iter(self._transits))]
+        transits = sorted(self._transits.values())
+        self._fastest_s = transits[0]
+        slow_s = transits[max(0, len(transits) - 1 - N_OUTLIERS)] - self._fastest_s + MARGIN_S
+        self.patience_s = min(max(slow_s, FLOOR_S if len(transits) == MEMORY else START_S), CEILING_S)
