@@ -1,8 +1,8 @@
 """Configuration, read, checked and frozen at the door (law 15): flags over environment over file over defaults.
 
 Every field of Config is a flag (`--max-sessions`), an environment variable (`OMNI_MAX_SESSIONS`) and a key of the
-TOML file (`max_sessions`). No other module reads the environment. Imports only the standard library, because the
-command line reads it before anything heavy is loaded.
+TOML file (`max_sessions`). No other module reads the environment. Imports little beside the standard library, because
+the command line reads it before anything heavy is loaded.
 """
 
 import argparse
@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
+
+from streaming.keys import read_keys
 
 PREFIX = "OMNI_"
 FILE_VARIABLE = "OMNI_CONFIG"
@@ -52,7 +54,13 @@ class Config:
     max_sessions: int = _option(4, "conversations at the same time; more are told to try later", group="server")
     max_session_s: float = _option(3600.0, "longest conversation, in seconds", group="server")
     idle_timeout_s: float = _option(300.0, "a client that sends nothing for so many seconds is let go", group="server")
-    api_keys: tuple[str, ...] = _option((), "keys that clients must present; none: open", group="server", secret=True)
+    api_keys: tuple[str, ...] = _option(
+        (),
+        "keys that clients must present, each with limits if need be, such as KEY:name=ann:sessions=2:minutes=60 "
+        "(calls at the same time, minutes a day); none: open",
+        group="server",
+        secret=True,
+    )
     allowed_origins: tuple[str, ...] = _option(
         (),
         "further web origins whose pages may connect, such as https://example.org; "
@@ -108,6 +116,10 @@ class Config:
         _require(self.max_sessions >= 1, "max_sessions", self.max_sessions, "1 or more")
         _require(self.max_session_s > 0, "max_session_s", self.max_session_s, "more than 0 seconds")
         _require(self.idle_timeout_s > 0, "idle_timeout_s", self.idle_timeout_s, "more than 0 seconds")
+        try:
+            read_keys(self.api_keys)
+        except ValueError as error:
+            raise ConfigError(f"api_keys: {error}") from error
         for origin in self.allowed_origins:
             _require(_is_origin(origin), "allowed_origins", origin, "scheme://host[:port] without a path")
         if self.llm_url is None and (self.llm_model or self.llm_api_key):

@@ -298,11 +298,25 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class GoAway:
+    """The session will end for want of time, unless it ends before."""
+
+    left_s: float
+    message: str
+    """in words for the person"""
+
+
+CloseReason = Literal["client", "busy", "quota", "idle", "expired", "too_slow", "shutdown", "fault"]
+
+
+@dataclass(frozen=True, slots=True)
 class Closed:
     """Last event: why the session is over, in words for the person."""
 
-    reason: Literal["client", "busy", "idle", "expired", "too_slow", "shutdown", "fault"]
+    reason: CloseReason
     message: str
+    retry_s: float | None = None
+    """after how long it may be worth calling again, where that is known"""
 
 
 Event = (
@@ -325,5 +339,6 @@ Event = (
     | ResponseEnded
     | Measured
     | Fault
+    | GoAway
     | Closed
 )

@@ -5,7 +5,6 @@ side is tdm/listener.py, the assistant's tdm/speaker.py, what they share tdm/con
 """
 
 from dataclasses import replace
-from typing import Literal
 
 import numpy as np
 
@@ -27,6 +26,7 @@ from streaming.commands import (
 from streaming.events import (
     AudioPart,
     Closed,
+    CloseReason,
     Fault,
     Item,
     ItemAdded,
@@ -49,8 +49,6 @@ from streaming.tdm.turns import Activity
 
 LEAD_S = 0.5
 """sound that is sent ahead of the listener's position, against a network that stumbles"""
-
-CloseReason = Literal["client", "busy", "idle", "expired", "too_slow", "shutdown", "fault"]
 
 _WORK = AppendImage | Update | Commit | CreateItem | DeleteItem | TruncateItem | Respond
 """commands that give the model something to do; sound has a bound of its own, in the multiplexer"""
@@ -102,11 +100,11 @@ class Session:
         """Take a result of the engine."""
         self._talk.pipeline.deliver(result)
 
-    async def close(self, reason: CloseReason, message: str) -> None:
-        """End the conversation and free what it holds. Last call."""
+    async def close(self, reason: CloseReason, message: str, retry_s: float | None = None) -> None:
+        """End the conversation and free what it holds, saying what Closed says. Last call."""
         self._speaker.close()
         self._talk.pipeline.close()
-        self._outlet.send(Closed(reason, message))
+        self._outlet.send(Closed(reason, message, retry_s))
 
     async def handle(self, command: Command) -> None:
         """Do what the client asks. What cannot be done is answered by a Fault; the session lives on."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from streaming.events import Closed, Event
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.outbox import Outbox, TooSlowError, Watcher
+from streaming.gateway.term import Term
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 
 CLOSE_S = 2.0
 """patience with a peer that is told goodbye"""
+_MIND_S = 0.5
+"""between two looks at what may end a call"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +38,6 @@ class Shared:
     """decodes pictures and long sound"""
     open_activity: Callable[[], Activity]
     idle_timeout_s: float
-    max_session_s: float
     patience_s: float
     """a client that takes nothing of what it is sent for so long is let go"""
 
@@ -43,9 +45,12 @@ class Shared:
 class Call:
     """One client's conversation. Whatever ends it, run() returns with its session closed and nothing left behind."""
 
-    def __init__(self, session_id: str, shared: Shared, model_alias: str | None, watchers: Sequence[Watcher]) -> None:
+    def __init__(
+        self, session_id: str, shared: Shared, term: Term, model_alias: str | None, watchers: Sequence[Watcher]
+    ) -> None:
         self._shared = shared
-        expires_at = int(time.time() + shared.max_session_s)  # a date for the client; nothing is measured with it
+        self._term = term
+        expires_at = int(time.time() + term.left_s)  # a date for the client; nothing is measured with it
         self._codec = RealtimeCodec(session_id, (model_alias,) if model_alias else (), expires_at)
         self._outbox = Outbox(self._codec, [*watchers, self._notice])
         settings = opening_settings(shared.engine.capabilities)
@@ -54,7 +59,7 @@ class Call:
         )
         self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._code: int | None = None
-        self._opened_s = self._latest_s = shared.clock.now_s()
+        self._latest_s = shared.clock.now_s()
 
     def end(self, closed: Closed, code: int | None = None) -> None:
         """Let the call end. The first reason given is the one that counts.
@@ -78,7 +83,7 @@ class Call:
         finally:
             await _stop(others)
             try:
-                await self.session.close(closed.reason, closed.message)
+                await self.session.close(closed.reason, closed.message, closed.retry_s)
                 self._outbox.finish()
                 if closed.reason != "too_slow":
                     await asyncio.wait([writer], timeout=CLOSE_S)
@@ -134,17 +139,18 @@ class Call:
 
     async def _mind(self) -> None:
         """End a call that is too long, a client that says nothing, and one that takes far too little."""
-        clock, shared = self._shared.clock, self._shared
+        clock, shared, term = self._shared.clock, self._shared, self._term
         while True:
             now_s = clock.now_s()
-            if now_s >= self._opened_s + shared.max_session_s:
-                self.end(Closed("expired", f"a call lasts at most {shared.max_session_s:.0f} s; call again to go on"))
+            if closed := term.over(quiet=self.session.idle):
+                self.end(closed)
+            if warning := term.warning():
+                self._outbox.send(warning)
             if now_s >= self._latest_s + shared.idle_timeout_s:
                 self.end(Closed("idle", f"nothing came from this client for {shared.idle_timeout_s:.0f} s"))
             if self._outbox.overflows:
                 raise TooSlowError
-            due_s = min(self._opened_s + shared.max_session_s, self._latest_s + shared.idle_timeout_s)
-            await clock.sleep_until(min(due_s, now_s + 1.0))
+            await clock.sleep_until(min(self._latest_s + shared.idle_timeout_s, now_s + _MIND_S))
 
 
 async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:

@@ -1,6 +1,5 @@
 """The plain HTTP side: the page, who may come in, and what monitors ask."""
 
-import hmac
 import ipaddress
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 import streaming
 from streaming.config import Config
+from streaming.gateway.access import Access, Caller
 
 KEY_PROTOCOL = "openai-insecure-api-key."
 """prefix of the WebSocket subprotocol in which a browser, which cannot set headers, presents its key"""
@@ -33,15 +33,18 @@ _CONTENT_TYPES = {
 }
 
 
-def is_authorised(request: web.Request, config: Config) -> bool:
-    """Whether the request presents one of the configured keys; always, when there are none."""
+CALLER = web.RequestKey("caller", Caller)
+"""who makes the request, found by guard(); absent: nobody who may"""
+KEY_NEEDED = "a valid key is needed: Authorization: Bearer <key>; secrets (ek_...) are good for a short time only"
+
+
+def caller_of(request: web.Request, access: Access) -> Caller | None:
+    """Who makes the request, by the keys that it shows; None if nobody may."""
     scheme, _, offered = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     keys = [offered.strip()] if scheme.lower() == "bearer" else []
     protocols = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",")
     keys += [name.strip().removeprefix(KEY_PROTOCOL) for name in protocols if name.strip().startswith(KEY_PROTOCOL)]
-    # every pair is compared, in constant time, so that nothing can be learnt from how long it took
-    matches = [hmac.compare_digest(key.encode(), known.encode()) for key in keys for known in config.api_keys]
-    return not config.api_keys or any(matches)
+    return access.identify(key for key in keys if key)
 
 
 def is_welcome_origin(request: web.Request, config: Config) -> bool:
@@ -89,10 +92,10 @@ def error_response(status: int, code: str, message: str) -> web.Response:
     return web.json_response({"error": {"message": message, "type": kind, "code": code, "param": None}}, status=status)
 
 
-def guard(config: Config) -> Middleware:
-    """Middleware: the host must be known, and what is under /v1 and /metrics needs a key.
+def guard(config: Config, access: Access) -> Middleware:
+    """Middleware: the host must be known, and what is under /v1 and /metrics needs a key and no stranger's page.
 
-    The WebSocket answers for a missing key itself, in its own words.
+    It tells handlers who the caller is (CALLER). The WebSocket answers for a missing key itself, in its own words.
     """
 
     @web.middleware
@@ -104,9 +107,15 @@ def guard(config: Config) -> Middleware:
             )
             return error_response(403, "host_not_allowed", message)
         closed = request.path.startswith("/v1/") or request.path == "/metrics"
+        if closed and not is_welcome_origin(request, config):
+            message = f"pages of {request.headers[hdrs.ORIGIN]} may not connect; allow them with --allowed-origins"
+            return error_response(403, "origin_not_allowed", message)
+        caller = caller_of(request, access)
+        if caller is not None:
+            request[CALLER] = caller
         upgrades = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"
-        if closed and not upgrades and not is_authorised(request, config):
-            return error_response(401, "invalid_api_key", "a valid key is needed: Authorization: Bearer <key>")
+        if closed and not upgrades and caller is None:
+            return error_response(401, "invalid_api_key", KEY_NEEDED)
         try:
             return await handler(request)
         except web.HTTPException as error:

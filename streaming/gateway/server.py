@@ -18,11 +18,14 @@ from omni.model import OmniModel
 from streaming.config import Config
 from streaming.events import Closed
 from streaming.gateway import http
+from streaming.gateway.access import RETRY_S, Access, Caller
 from streaming.gateway.call import Call, Shared
 from streaming.gateway.media import ActivityModel, PooledActivity
+from streaming.gateway.term import Term
 from streaming.gateway.websocket import Socket, WebSocketLink
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
+from streaming.keys import read_keys
 from streaming.logs import SessionLog
 from streaming.metrics import CONTENT_TYPE, Metrics
 from streaming.tdm.clock import Clock, SystemClock
@@ -61,6 +64,7 @@ class Gateway:
     def __init__(self, config: Config, page: Path | None, clock: Clock, patience_s: float = PATIENCE_S) -> None:
         self._config = config
         self._clock = clock
+        self._access = Access(read_keys(config.api_keys), clock)
         self._patience_s = patience_s
         self._calls: dict[str, Call] = {}
         self._ended = asyncio.Event()
@@ -89,7 +93,6 @@ class Gateway:
             pool=self._media_pool,
             open_activity=PooledActivity(activity, model.timing, self._activity_pool).open,
             idle_timeout_s=self._config.idle_timeout_s,
-            max_session_s=self._config.max_session_s,
             patience_s=self._patience_s,
         )
         worker.start()
@@ -114,7 +117,7 @@ class Gateway:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _routes(self, page: Path | None) -> web.Application:
-        app = web.Application(middlewares=[http.guard(self._config)])
+        app = web.Application(middlewares=[http.guard(self._config, self._access)])
         app.router.add_get("/v1/realtime", self._realtime)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
@@ -133,44 +136,50 @@ class Gateway:
     # ------------------------------------------------------------ calls
 
     async def _realtime(self, request: web.Request) -> web.StreamResponse:
-        if not http.is_welcome_origin(request, self._config):
-            message = f"pages of {request.headers['Origin']} may not connect; allow them with --allowed-origins"
-            return http.error_response(403, "origin_not_allowed", message)
         socket = Socket()
         if not socket.can_prepare(request):
             return http.error_response(426, "websocket_required", "/v1/realtime is spoken over WebSocket")
         await socket.prepare(request)
-        if not http.is_authorised(request, self._config):
-            error = WireError("invalid_api_key", "a valid key is needed: Authorization: Bearer <key>")
+        caller = request.get(http.CALLER)
+        if caller is None:
+            error = WireError("invalid_api_key", http.KEY_NEEDED)
             refusal = Closed("client", error.message)
             await _refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
             return socket
-        service = self._admit()
+        service = self._admit(caller)
         if isinstance(service, Closed):
             if self._service is not None:
                 self._service.metrics.watch(service)
             await _refuse(socket, RealtimeCodec("refused").encode(service), service)
             return socket
         session_id = f"sess_{uuid4().hex[:24]}"
-        watchers = [service.metrics.watch, SessionLog(session_id, request.remote or "a local socket").watch]
-        call = Call(session_id, service.shared, request.query.get("model"), watchers)
+        peer = " as ".join(filter(None, (request.remote or "a local socket", caller.account.name)))
+        watchers = [service.metrics.watch, SessionLog(session_id, peer).watch]
+        visit = caller.account.enter()
+        term = Term(self._clock, self._config.max_session_s, visit)
+        call = Call(session_id, service.shared, term, request.query.get("model"), watchers)
         self._calls[session_id] = call
         try:
             await call.run(WebSocketLink(socket, request.transport))
         finally:
             del self._calls[session_id]
+            visit.leave()
             self._ended.set()
         return socket
 
-    def _admit(self) -> _Service | Closed:
-        """What a new call works with, or why there is none."""
+    def _admit(self, caller: Caller | None) -> _Service | Closed:
+        """What a new call works with, or why there is none; without a caller, whether any could be."""
         if self._stopping:
-            return Closed("shutdown", "the server stops; call again when it is back")
+            return Closed("shutdown", "the server stops; call again when it is back", RETRY_S)
         if self._service is None:
-            return Closed("busy", "the models are still being loaded; call again in a moment")
+            return Closed("busy", "the models are still being loaded; call again in a moment", RETRY_S)
+        if caller is not None and (refusal := caller.account.refusal):
+            return refusal
         if len(self._calls) >= self._config.max_sessions:
             most = self._config.max_sessions
-            return Closed("busy", f"all {most} places of this server are taken; call again later (--max-sessions)")
+            return Closed(
+                "busy", f"all {most} places of this server are taken; call again later (--max-sessions)", RETRY_S
+            )
         return self._service
 
     # ------------------------------------------------------------ for monitors
@@ -187,7 +196,7 @@ class Gateway:
 
     async def _ready(self, _: web.Request) -> web.Response:
         """200 while a call would be accepted: for a balancer that has other servers to choose from."""
-        service = self._admit()
+        service = self._admit(None)
         refused = isinstance(service, Closed)
         body = {
             "status": service.message if isinstance(service, Closed) else "ready",

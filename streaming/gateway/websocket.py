@@ -22,6 +22,7 @@ _REASON_BYTES = 123
 CLOSE_CODES: dict[str, WSCloseCode] = {
     "client": WSCloseCode.OK,
     "busy": WSCloseCode.TRY_AGAIN_LATER,
+    "quota": WSCloseCode.POLICY_VIOLATION,
     "idle": WSCloseCode.OK,
     "expired": WSCloseCode.GOING_AWAY,
     "too_slow": WSCloseCode.POLICY_VIOLATION,

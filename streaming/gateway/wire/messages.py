@@ -8,6 +8,7 @@ from streaming.events import (
     Closed,
     Committed,
     Event,
+    GoAway,
     IdleTimedOut,
     ItemAdded,
     ItemRetrieved,
@@ -25,6 +26,7 @@ Message = tuple[str, dict[str, Any]]
 
 _CLOSED_CODES = {
     "busy": "session_limit_reached",
+    "quota": "insufficient_quota",
     "idle": "session_idle",
     "expired": "session_expired",
     "too_slow": "client_too_slow",
@@ -64,8 +66,11 @@ def message_of(event: Event) -> list[Message]:
         case Measured():
             latencies = {"turn_latency_ms": _ms(event.turn_latency_s), "first_audio_ms": _ms(event.first_audio_s)}
             return [(names.TURN_MEASURED, {"response_id": event.response_id, **latencies})]
-        case Closed(reason, message):
-            closed: Message = (names.SESSION_CLOSED, {"reason": reason, "message": message})
+        case GoAway(left_s, message):
+            return [(names.SESSION_GO_AWAY, {"seconds_left": round(left_s), "message": message})]
+        case Closed(reason, message, retry_s):
+            advice = {} if retry_s is None else {"retry_after_s": round(retry_s)}
+            closed: Message = (names.SESSION_CLOSED, {"reason": reason, "message": message, **advice})
             code = _CLOSED_CODES.get(reason)
             return [error_message("server_error", code, message, None, None), closed] if code else [closed]
         case OverlapEnded():
