@@ -41,8 +41,8 @@ _LONGEST_SPEECH = 2048
 _TOKENS_KEPT_FREE = 180
 """a segment is divided once no more text slots than these are left"""
 _JUDGED_BURSTS = 3
-# Up to a hundred characters that end with a word, or else a hundred characters: never more tokens than that, so a
-# segment that is not full yet always has room for one.
+# Up to a hundred characters that end with a word, or else a hundred characters: hardly ever more tokens than that, so
+# a segment that is not full yet has room for one.
 _PART = re.compile(r".{1,100}(?!\S)|.{1,100}", re.DOTALL)
 
 
@@ -80,6 +80,15 @@ class Burst:
     text: str
     sentence_end: int | None
     """index in text where a long segment may end"""
+
+    def halves(self) -> "list[Burst]":
+        """Itself in two, between words if it can be."""
+        space = self.text.rfind(" ", 1, len(self.text) // 2 + 1)
+        cut = space if space > 0 else len(self.text) // 2
+        end = self.sentence_end
+        if end is None or end <= cut:
+            return [Burst(self.text[:cut], end), Burst(self.text[cut:], None)]
+        return [Burst(self.text[:cut], None), Burst(self.text[cut:], end - cut)]
 
 
 @dataclass(slots=True)
@@ -255,7 +264,10 @@ class Synthesis:
         while state.waiting and not state.divided:
             burst = state.waiting.pop(0)
             ids = self.tokenizer.encode(state.text + burst.text)
-            if len(ids) >= reserved:
+            if len(ids) >= reserved and not state.has_words and len(burst.text) > 1:
+                # A hundred digits are many more words: too long for any segment, so another one would not help.
+                state.waiting[:0] = burst.halves()
+            elif len(ids) >= reserved:
                 state.waiting.insert(0, burst)
                 state.divided = True
             elif len(ids) >= reserved - _TOKENS_KEPT_FREE and burst.sentence_end is not None:

@@ -157,6 +157,12 @@ def test_an_endless_sentence_is_spoken_whole(synthesis: Synthesis, monkeypatch: 
         assert "".join(spoken_texts(synthesis, [answer], monkeypatch)) == answer
 
 
+def test_a_number_too_long_for_a_segment_is_spoken_whole(synthesis: Synthesis, monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = spoken_texts(synthesis, [" it is ", "7" * 150, ". the end."], monkeypatch)
+    words = "seven " * 150
+    assert "".join(texts) == f" it is {words.strip()}. the end."
+
+
 def test_segments_join_without_a_repetition() -> None:
     bursts = [SENTENCE] * 7
     plain, released = tiny.synthesis(), tiny.synthesis(as_released=True)
