@@ -53,6 +53,8 @@ WINDOW = Window(limit=8_192, target=6_144)
 """tokens of context: what the released server allows a call before it begins anew; 90 s with a camera, 5 min without"""
 LONGEST = WINDOW.limit + 1_024
 """tokens that a session comes to hold: an answer is not interrupted by forgetting"""
+_LONGEST_TEXT = WINDOW.limit // 2
+"""tokens of typed text or of instructions"""
 _KEPT_OPENINGS = 4
 """system prompts whose caches are kept: sessions that begin alike begin at once"""
 _SHORTEST_REFERENCE_S = 1.0
@@ -146,7 +148,7 @@ class MiniCpmO:
         reference = None if features is None else self._network.features_text(len(features))
         parts = system_prompt(self._mode, self._language, reference)
         if instructions:
-            parts.append(as_text(f"\n{instructions}"))
+            parts.append("\n" + self._as_text(instructions))
         ids = self._tokenizer.encode(message("user", "".join(parts)))
         cache = self._network.llm.model.new_cache(len(ids))
         self._network.read([Prompt(ids, audio=audio)], [cache])
@@ -155,14 +157,20 @@ class MiniCpmO:
     # ---------------------------------------------------------------- the user's turn
 
     def listen(self, units: Sequence[Unit], states: Sequence[State]) -> list[list[Delta]]:
-        """Take one unit into each state. This model does not report what it heard."""
+        """Take one unit into each state. This model does not report what it heard.
+
+        Raises:
+            ValueError: a text is too long; nothing was taken.
+        """
         rows: list[tuple[Unit, State]] = []
         for given, state in zip(units, states, strict=True):
             if given.glance and state.standing != "user":
                 state.glimpse = given.image
             elif self._says(given):
-                rows.append((_noted(given, state), state))
+                rows.append((state.noted(given), state))
         network = self._network
+        # First of all, because a text may be refused: nothing is remembered yet.
+        spelled = [self._tokenizer.encode(self._spelled(given, state)) for given, state in rows]
         seen = iter(network.see([given.image for given, _ in rows if given.image is not None], self.max_slices))
         heard = iter(
             network.hear(
@@ -172,17 +180,17 @@ class MiniCpmO:
         )
         prompts = [
             Prompt(
-                self._tokenizer.encode(self._spelled(given, state)),
+                ids,
                 images=tuple(next(seen)) if given.image is not None else (),
                 audio=(next(heard),) if given.audio is not None else (),
             )
-            for given, state in rows
+            for ids, (given, _) in zip(spelled, rows, strict=True)
         ]
         for (given, state), prompt in zip(rows, prompts, strict=True):
             self._enter(given, state, prompt.ids)
         network.read(prompts, [state.cache for _, state in rows])
         for given, state in rows:
-            _took(given, state)
+            state.took(given)
             self._keep_within(state)
         return [[] for _ in units]
 
@@ -194,7 +202,7 @@ class MiniCpmO:
     def _spelled(self, given: Unit, state: State) -> str:
         """A unit in the words of the template, after what opens the turn where none is open."""
         before = closing(state.standing)
-        text = as_text(given.text or "")
+        text = self._as_text(given.text or "")
         if given.role == "assistant":
             return before + SPEECH_START + text + SPEECH_END
         if given.role == "system":
@@ -208,6 +216,14 @@ class MiniCpmO:
         # two typed messages of one turn are two lines
         line = "\n" if text and state.texted else ""
         return ("" if state.standing == "user" else before + USER_START) + unit(image, sound) + line + text
+
+    def _as_text(self, text: str) -> str:
+        """Text from outside, if it is not too long: its attention alone would take more memory than there is."""
+        spelled = as_text(text)
+        # never more tokens than bytes
+        if len(spelled.encode()) > _LONGEST_TEXT and (n := len(self._tokenizer.encode(spelled))) > _LONGEST_TEXT:
+            raise ValueError(f"a text of {n} tokens is too long for a call: send at most {_LONGEST_TEXT} at a time")
+        return spelled
 
     def _enter(self, given: Unit, state: State, ids: Sequence[int]) -> None:
         """Note in the ledger where the unit, and the turn that it opens, will lie."""
@@ -353,23 +369,6 @@ class MiniCpmO:
         generator = torch.Generator(self._network.device)
         generator.seed()
         return by_chance(generator)
-
-
-def _noted(given: Unit, state: State) -> Unit:
-    """The unit, with what the camera showed before it where it opens a turn and has no picture of its own."""
-    if given.role == "user" and given.image is None and state.standing != "user":
-        return replace(given, image=state.glimpse)
-    return given
-
-
-def _took(given: Unit, state: State) -> None:
-    """A unit stands at the end of the context now."""
-    if given.role == "user":
-        state.standing, state.glimpse = "user", None
-    else:
-        state.standing = "completed" if given.role == "assistant" else "nothing"
-        state.audio.clear()
-    state.texted = given.role == "user" and given.text is not None
 
 
 def load_minicpm_o(

@@ -18,7 +18,7 @@ from omni.text.decoding import Decoding
 from omni.text.template import Span, Standing
 from omni.text.tokenizer import TextStream
 from omni.text.window import Ledger
-from omni.types import Picture, Reply, TurnEnd, Word
+from omni.types import Picture, Reply, TurnEnd, Unit, Word
 
 AudioMark = tuple[KvCache | None, int]
 
@@ -158,6 +158,21 @@ class State:
     def end(self) -> int:
         """The place of what will be fed next."""
         return self.ledger.place(self.cache.length)
+
+    def noted(self, given: Unit) -> Unit:
+        """The unit, with what the camera showed before it where it opens a turn and has no picture of its own."""
+        if given.role == "user" and given.image is None and self.standing != "user":
+            return replace(given, image=self.glimpse)
+        return given
+
+    def took(self, given: Unit) -> None:
+        """A unit stands at the end of the context now."""
+        if given.role == "user":
+            self.standing, self.glimpse = "user", None
+        else:
+            self.standing = "completed" if given.role == "assistant" else "nothing"
+            self.audio.clear()
+        self.texted = given.role == "user" and given.text is not None
 
     def mark(self) -> Mark:
         """Remember where this is."""

@@ -199,6 +199,20 @@ def test_history_stands_as_if_it_had_been_spoken(model: MiniCpmO, told: Told) ->
     ]
 
 
+def test_a_text_too_long_is_refused_and_changes_nothing(model: MiniCpmO) -> None:
+    state, other = model.open("", None), model.open("", None)
+    long = "a " * 5_000
+    for unit in (Unit(text=long), Unit(text=long, role="system"), Unit(text=long, audio=noise())):
+        with pytest.raises(ValueError, match="tokens is too long"):
+            model.listen([unit], [state])
+    with pytest.raises(ValueError, match="tokens is too long"):
+        model.open(long, None)
+    for each in (state, other):
+        model.listen([Unit(audio=noise())], [each])
+    assert (state.ledger, state.audio.length) == (other.ledger, other.audio.length)
+    assert torch.equal(ids_in(state), ids_in(other))
+
+
 def test_of_what_passes_by_only_the_newest_is_seen_and_only_by_a_turn(model: MiniCpmO, told: Told) -> None:
     state = model.open("Glances.", None)
     length = state.cache.length
