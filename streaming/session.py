@@ -33,14 +33,13 @@ from streaming.events import (
     ItemDeleted,
     ItemRetrieved,
     ItemTruncated,
-    Opened,
     RefusedError,
     ReplyOptions,
     Settings,
     Updated,
 )
 from streaming.tdm.clock import Clock
-from streaming.tdm.conversation import Conversation, Outlet
+from streaming.tdm.conversation import Conversation, Outlet, opening
 from streaming.tdm.jobs import Result, Truncate
 from streaming.tdm.listener import Listener
 from streaming.tdm.pipeline import Engine
@@ -73,6 +72,7 @@ class Session:
             lead_s: how far ahead of the listener sound is sent, to ride out a network that stutters.
         """
         self.id = session_id
+        self._engine = engine
         self._outlet = outlet
         self._talk = Conversation(session_id, engine, clock, outlet, settings)
         self._speaker = Speaker(self._talk, clock, lead_s, self._answer_ended)
@@ -90,11 +90,8 @@ class Session:
 
     async def open(self) -> None:
         """Make the model's state and tell the client. First call."""
-        talk = self._talk
-        voices = tuple(voice.name for voice in talk.capabilities.voices)
-        sees = talk.capabilities.sees
-        self._outlet.send(Opened(self.id, talk.capabilities.name, talk.timing, talk.settings, voices, sees))
-        talk.rebuild()
+        self._outlet.send(opening(self.id, self._engine, self._talk.settings))
+        self._talk.rebuild()
 
     def deliver(self, result: Result) -> None:
         """Take a result of the engine."""

@@ -3,9 +3,10 @@
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from typing import Any
 
 from streaming.events import Closed, Event
 from streaming.gateway.link import Link, LinkEndedError
@@ -14,9 +15,10 @@ from streaming.gateway.term import Term
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
+from streaming.gateway.wire.session_object import SessionObject
 from streaming.session import LEAD_S, Session
 from streaming.tdm.clock import Clock
-from streaming.tdm.conversation import opening_settings
+from streaming.tdm.conversation import opening, opening_settings
 from streaming.tdm.pipeline import Engine
 from streaming.tdm.turns import Activity
 
@@ -43,19 +45,34 @@ class Shared:
 
 
 class Call:
-    """One client's conversation. Whatever ends it, run() returns with its session closed and nothing left behind."""
+    """One client's conversation. Whatever ends it, run() returns with its session closed and nothing left behind.
+
+    Args:
+        chosen: fields of the session object that the client chose before the call.
+
+    Raises:
+        WireError: one of them is wrong.
+    """
 
     def __init__(
-        self, session_id: str, shared: Shared, term: Term, model_alias: str | None, watchers: Sequence[Watcher]
+        self,
+        session_id: str,
+        shared: Shared,
+        term: Term,
+        *,
+        model_alias: str | None,
+        chosen: Mapping[str, Any],
+        watchers: Sequence[Watcher],
     ) -> None:
         self._shared = shared
         self._term = term
         expires_at = int(time.time() + term.left_s)  # a date for the client; nothing is measured with it
-        self._codec = RealtimeCodec(session_id, (model_alias,) if model_alias else (), expires_at)
+        opened = opening(session_id, shared.engine, opening_settings(shared.engine.capabilities))
+        begun = SessionObject.begun(opened, (model_alias,) if model_alias else (), expires_at, chosen)
+        self._codec = RealtimeCodec(session_id, begun=begun)
         self._outbox = Outbox(self._codec, [*watchers, self._notice])
-        settings = opening_settings(shared.engine.capabilities)
         self.session = Session(
-            session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, settings, LEAD_S
+            session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, begun.settings, LEAD_S
         )
         self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._code: int | None = None

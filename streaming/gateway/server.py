@@ -157,7 +157,9 @@ class Gateway:
         watchers = [service.metrics.watch, SessionLog(session_id, peer).watch]
         visit = caller.account.enter()
         term = Term(self._clock, self._config.max_session_s, visit)
-        call = Call(session_id, service.shared, term, request.query.get("model"), watchers)
+        chosen = caller.secret.session if caller.secret else {}
+        alias = request.query.get("model")
+        call = Call(session_id, service.shared, term, model_alias=alias, chosen=chosen, watchers=watchers)
         self._calls[session_id] = call
         try:
             await call.run(WebSocketLink(socket, request.transport))

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from omni.model import Capabilities
 from omni.types import Reply, Unit, Voice
-from streaming.events import AudioPart, Event, Fault, ImagePart, Item, ReplyOptions, Settings, TurnDetection
+from streaming.events import AudioPart, Event, Fault, ImagePart, Item, Opened, ReplyOptions, Settings, TurnDetection
 from streaming.tdm.clock import Clock
 from streaming.tdm.dialogue import Dialogue, text_of
 from streaming.tdm.jobs import Listen, Open
@@ -38,6 +38,12 @@ def opening_settings(capabilities: Capabilities) -> Settings:
     if capabilities.transcribes:
         return Settings()
     return Settings(transcribes=False, turn_detection=TurnDetection(silence_s=WORDLESS_SILENCE_S))
+
+
+def opening(session_id: str, engine: Engine, settings: Settings) -> Opened:
+    """What a session says first."""
+    can = engine.capabilities
+    return Opened(session_id, can.name, engine.timing, settings, tuple(voice.name for voice in can.voices), can.sees)
 
 
 class Conversation:

@@ -6,7 +6,7 @@ answered in the name of the latest frame.
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import orjson
@@ -57,6 +57,15 @@ LONG_SOUND = 128 * 1024
 Inbound = Command | Undecoded | WireError
 
 
+@dataclass(frozen=True, slots=True)
+class Carriage:
+    """What of a connection decides how things are said on it."""
+
+    sound_apart: bool = False
+    """sound travels beside the messages, both ways, and what the client hears is played by the server (WebRTC)"""
+    max_frame_bytes: int = MAX_FRAME_BYTES
+
+
 class RealtimeCodec:
     """Both directions of one connection.
 
@@ -64,12 +73,21 @@ class RealtimeCodec:
         connection_id: makes event ids, and ids of items that come without one, unique; the session's id will do.
         model_aliases: names besides its own that the client may call the model by (the one in its URL).
         expires_at: Unix time at which the server will end the session, if it will.
+        carriage: what carries the frames.
+        begun: the session as its caller chose it before it was opened, instead of the two before.
     """
 
-    def __init__(self, connection_id: str, model_aliases: tuple[str, ...] = (), expires_at: int | None = None) -> None:
+    def __init__(
+        self,
+        connection_id: str,
+        model_aliases: tuple[str, ...] = (),
+        expires_at: int | None = None,
+        begun: SessionObject | None = None,
+    ) -> None:
         self._suffix = connection_id.removeprefix("sess_")
         self._model_aliases = model_aliases
         self._expires_at = expires_at
+        self._begun = begun
         self._n_ids = 0
         self._session: SessionObject | None = None
         self._reader: AudioReader | None = None
@@ -251,13 +269,16 @@ class RealtimeCodec:
                 return message_of(event)
 
     def _opened(self, event: Opened) -> list[Message]:
-        self._session = SessionObject.opened(event, self._model_aliases, self._expires_at)
+        session = self._begun or SessionObject.opened(event, self._model_aliases, self._expires_at)
+        self._session = replace(session, settings=event.settings, notes=())
         extension = {
             "timing": timing_object(event.timing),
             "voices": event.voices,
             "capabilities": {"vision": event.sees, "transcription": event.settings.transcribes, "tools": False},
         }
-        return [(names.SESSION_CREATED, {"session": self._session.render(), "omni": extension})]
+        created: Message = (names.SESSION_CREATED, {"session": self._session.render(), "omni": extension})
+        notes = [error_message("invalid_request_error", n.code, n.message, n.param, None) for n in session.notes]
+        return [created, *notes]
 
     def _transcript(self, event: UserTranscript) -> list[Message]:
         place = {"item_id": event.item_id, "content_index": 0}

@@ -1,5 +1,6 @@
 """The GA session object of a connection: rendered for session.created and session.updated, merged on session.update."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -67,6 +68,19 @@ class SessionObject:
             model_aliases=model_aliases,
             expires_at=expires_at,
         )
+
+    @classmethod
+    def begun(
+        cls, event: Opened, model_aliases: tuple[str, ...], expires_at: int | None, chosen: Mapping[str, Any]
+    ) -> "SessionObject":
+        """As it was opened, but for what was chosen before it: with a secret, or in the request that opened it.
+
+        Raises:
+            WireError: a field of what was chosen is wrong.
+        """
+        named = chosen.get("model")
+        aliases = (*model_aliases, named) if isinstance(named, str) else model_aliases
+        return cls.opened(event, aliases, expires_at).merged(Fields(chosen, "session"), has_spoken=False)
 
     @property
     def voice(self) -> str | None:
