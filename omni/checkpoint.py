@@ -135,9 +135,10 @@ class Checkpoint:
         _refuse_packed(self.folder)
         source = _json(path)
         preprocessor = self.folder / PREPROCESSOR
-        if preprocessor.is_file():
+        slices = source.get("slice_config") or {}
+        if preprocessor.is_file() and isinstance(slices, Mapping):
             # how pictures are cut and normalised is said there in full
-            source["slice_config"] = {**(source.get("slice_config") or {}), **_json(preprocessor)}
+            source["slice_config"] = {**slices, **_json(preprocessor)}
         try:
             config = MiniCpmOConfig.from_json(source)
         except ConfigError as error:
@@ -163,8 +164,8 @@ class Checkpoint:
                 raise CheckpointError(f"{self.folder} has neither {INDEX} nor {SINGLE}; download the checkpoint again")
             return dict.fromkeys(_header(single), single)
         names = _json(index).get("weight_map")
-        if not isinstance(names, dict):
-            raise CheckpointError(f"{index} has no weight_map; download it again")
+        if not isinstance(names, dict) or not all(isinstance(name, str) for name in names.values()):
+            raise CheckpointError(f"{index} has no weight_map of names to files; download it again")
         for name in sorted(set(names.values())):
             # A name with a path in it would let an index point out of its folder.
             if Path(name).name != name or not (self.folder / name).is_file():
@@ -300,7 +301,7 @@ def _refuse_packed(folder: Path) -> None:
     config, index = folder / "config.json", folder / INDEX
     packed = config.is_file() and _json(config).get("quantization_config")
     names = _json(index).get("weight_map") if index.is_file() else None
-    if packed or any(name.endswith(".qweight") for name in names or ()):
+    if packed or (isinstance(names, dict) and any(name.endswith(".qweight") for name in names)):
         raise CheckpointError(
             f"{folder} holds weights packed to a few bits (int4 or the like): not yet supported; "
             "use openbmb/MiniCPM-o-2_6 itself"
@@ -316,13 +317,14 @@ def _header(path: Path) -> dict[str, Shape]:
             raise CheckpointError(f"{path} is cut short, or no safetensors file; download it again")
         try:
             header = json.loads(file.read(length))
-        except ValueError as error:
-            raise CheckpointError(f"{path} is no safetensors file: {error}; download it again") from error
-    header.pop("__metadata__", None)
-    end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+            header.pop("__metadata__", None)
+            end = 8 + length + max((entry["data_offsets"][1] for entry in header.values()), default=0)
+            shapes = {name: tuple(entry["shape"]) for name, entry in header.items()}
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise CheckpointError(f"{path} is no safetensors file: {error!r}; download it again") from error
     if end != size:
         raise CheckpointError(f"{path} has {size} bytes, and its header speaks of {end}; download it again")
-    return {name: tuple(entry["shape"]) for name, entry in header.items()}
+    return shapes
 
 
 def _json(path: Path) -> dict[str, Any]:

@@ -39,7 +39,7 @@ class DecoderConfig:
     tie_word_embeddings: bool = False
 
     def __post_init__(self) -> None:
-        if self.num_attention_heads % self.num_key_value_heads:
+        if self.num_key_value_heads < 1 or self.num_attention_heads % self.num_key_value_heads:
             raise ConfigError(
                 f"num_attention_heads ({self.num_attention_heads}) must be a multiple of "
                 f"num_key_value_heads ({self.num_key_value_heads})"
@@ -59,8 +59,8 @@ class DecoderConfig:
         if source.get("hidden_act", "silu") != "silu":
             raise ConfigError(f"hidden_act is {source['hidden_act']!r}, and the decoder knows silu alone")
         # transformers 5 moved the rotary settings into a mapping of their own.
-        rope = source.get("rope_parameters") or {}
-        scaling = source.get("rope_scaling") or rope
+        rope = _optional(source, "rope_parameters")
+        scaling = _optional(source, "rope_scaling") or rope
         if scaling.get("rope_type", scaling.get("type", "default")) != "default":
             raise ConfigError("rope_scaling is set: scaled rotary positions are not implemented")
         heads = _required(source, "num_attention_heads")
@@ -283,19 +283,19 @@ class MiniCpmOConfig:
         if llm.vocab_size is None:
             raise ConfigError("config.json lacks vocab_size")
         vision = read_vision(source) if source.get("init_vision", True) else None
-        tts = source.get("tts_config") or {}
+        tts = _optional(source, "tts_config")
         # transformers 5 renamed the field
         dtype = source.get("torch_dtype") or source.get("dtype") or "bfloat16"
-        if dtype not in {"bfloat16", "float16", "float32"}:
+        if dtype not in ("bfloat16", "float16", "float32"):
             raise ConfigError(f"torch_dtype is {dtype!r}; bfloat16, float16 and float32 are known")
         return cls(
             llm=llm,
             vision=vision,
             resampler=read_resampler(source, vision) if vision else None,
             audio=read_audio(source) if source.get("init_audio", True) else None,
-            tts=TtsConfig.from_json(tts, source.get("dvae_sizes")) if source.get("init_tts", True) else None,
-            slices=_read(SliceConfig, source.get("slice_config") or {}, "slice_config"),
-            vocos=read_vocos(source.get("vocos_sizes") or {}),
+            tts=TtsConfig.from_json(tts, _optional(source, "dvae_sizes")) if source.get("init_tts", True) else None,
+            slices=_read(SliceConfig, _optional(source, "slice_config"), "slice_config"),
+            vocos=read_vocos(_optional(source, "vocos_sizes")),
             use_image_id=source.get("use_image_id", True),
             chunk_input=source.get("chunk_input", True),
             torch_dtype=dtype,
@@ -346,8 +346,12 @@ def read_vocos(sizes: Json) -> VocosConfig:
 def _section(source: Json, name: str) -> Json:
     section = source.get(name)
     if not isinstance(section, Mapping):
-        raise ConfigError(f"config.json lacks {name}")
+        raise ConfigError(f"config.json lacks {name}, or it is no object")
     return section
+
+
+def _optional(source: Json, name: str) -> Json:
+    return _section(source, name) if source.get(name) else {}
 
 
 def _present(source: Json, *names: str) -> Json:
@@ -356,8 +360,8 @@ def _present(source: Json, *names: str) -> Json:
 
 def _required(source: Json, name: str) -> int:
     value = source.get(name)
-    if not isinstance(value, int):
-        raise ConfigError(f"config.json lacks {name}, or it is no integer")
+    if type(value) is not int or value < 1:
+        raise ConfigError(f"config.json lacks {name}, or it is no integer above 0")
     return value
 
 

@@ -160,9 +160,13 @@ def test_packed_weights_get_a_clear_not_yet(folder: Path) -> None:
         (INDEX, None, "neither"),
         (INDEX, b"{}", "no weight_map"),
         (INDEX, b'{"weight_map": {"a": "../elsewhere.safetensors"}}', "which is not in"),
+        (INDEX, b'{"weight_map": {"a": 1}}', "no weight_map"),
+        (INDEX, b'{"weight_map": 1}', "no weight_map"),
         (SHARDS[1], None, "which is not in"),
         (SHARDS[1], b"oops", "cut short"),
         (SHARDS[1], (5).to_bytes(8, "little") + b"oops!", "no safetensors file"),
+        (SHARDS[1], (2).to_bytes(8, "little") + b"[]", "no safetensors file"),
+        (SHARDS[1], (8).to_bytes(8, "little") + b'{"a":{}}', "no safetensors file"),
     ],
 )
 def test_a_broken_folder_is_named(folder: Path, name: str, content: bytes | None, message: str) -> None:

@@ -63,6 +63,11 @@ def test_the_dropped_layer_is_the_class_s_default() -> None:
         ({"audio_config": {**CONFIG["audio_config"], "activation_function": "relu"}}, "gelu"),
         ({"tts_config": {"use_mlp": False}}, "projected speaker"),
         ({"vocos_sizes": {"padding": "center"}}, "same"),
+        ({"vocos_sizes": 1}, "vocos_sizes, or it is no object"),
+        ({"slice_config": "9"}, "slice_config, or it is no object"),
+        ({"num_attention_heads": 0}, "num_attention_heads, or it is no integer above 0"),
+        ({"num_key_value_heads": 0}, "multiple"),
+        ({"torch_dtype": ["bfloat16"]}, "torch_dtype"),
     ],
 )
 def test_what_cannot_run_is_refused_by_name(change: dict[str, Any], message: str) -> None:
