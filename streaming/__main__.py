@@ -201,7 +201,9 @@ def _make_tiny(arguments: argparse.Namespace) -> int:
     try:
         from streaming.tiny import write_tiny
     except ImportError as error:
-        return _complain(f"this needs {error.name}; run: pip install 'omni-live[minicpm-o]'", 1)
+        from streaming.gateway.models import INSTALL_CHECKPOINTS
+
+        return _complain(f"make-tiny needs packages that are not installed ({error}): {INSTALL_CHECKPOINTS}", 1)
     try:
         write_tiny(arguments.folder, arguments.seed)
     except OSError as error:

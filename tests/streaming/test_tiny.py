@@ -1,6 +1,7 @@
 """The tiny checkpoint is a whole one, and what it says comes to an end."""
 
 import json
+import sys
 import wave
 from io import BytesIO
 from pathlib import Path
@@ -157,6 +158,14 @@ def test_the_command_line_writes_it(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert command_line.main(["make-tiny", str(tmp_path / "new" / "tiny")]) == 0
     assert "omni serve --model" in capsys.readouterr().out
     assert Checkpoint(tmp_path / "new" / "tiny").report().ok
+
+
+def test_what_it_needs_is_said_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "streaming.tiny", None)
+    assert command_line.main(["make-tiny", str(tmp_path)]) == 1
+    assert "pip install -c constraints.txt -e '.[minicpm-o]'" in capsys.readouterr().err
 
 
 def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
