@@ -16,7 +16,7 @@ from torch import Tensor
 from omni.audio.clips import CLIP_S
 from omni.audio.encoder import AudioState
 from omni.audio.sound import decode_sound
-from omni.checkpoint import Checkpoint
+from omni.checkpoint import Checkpoint, CheckpointError
 from omni.families.minicpm_o_network import Network, Prompt, load_network
 from omni.families.minicpm_o_state import Answer, Mark, State, later
 from omni.model import Capabilities, Phase
@@ -384,8 +384,12 @@ def load_minicpm_o(
         max_slices: of a camera picture; more show small print, for 64 tokens each.
 
     Raises:
-        CheckpointError: the checkpoint is incomplete or damaged, or does not fit.
+        CheckpointError: the checkpoint is incomplete or damaged, or does not fit, or cannot hear.
     """
+    if checkpoint.config.audio is None:
+        raise CheckpointError(
+            f"{checkpoint.folder} has no ears (init_audio is false): a call needs them, omni chat not"
+        )
     network, tokenizer = load_network(checkpoint, device)
     model = MiniCpmO(network, tokenizer, mode=mode, language=language, max_slices=max_slices)
     model.add_voices([(name, decode_sound(data, model.timing)) for name, data in checkpoint.sounds().items()])

@@ -120,7 +120,7 @@ class Network:
 
     @torch.inference_mode()
     def see(self, pictures: Sequence[Picture], max_slices: int | None) -> list[Tensor]:
-        """Look at pictures, all as one batch.
+        """Look at pictures, as many slices at a time as the checkpoint asks for.
 
         Args:
             pictures: RGB [height, width, 3], any sizes.
@@ -134,8 +134,11 @@ class Network:
         seeing = self._seeing()
         cut = [strips(picture, self.config.slices, max_slices) for picture in pictures]
         flat = [strip for pieces in cut for strip in pieces]
-        vectors: Tensor = seeing.resampler(seeing.encoder(flat), [strip.shape for strip in flat])
-        return list(torch.split(vectors, [len(pieces) for pieces in cut]))
+        # Keys of the resampler are as wide as the language model: of a whole video they would take many gigabytes.
+        size = seeing.encoder.config.vision_batch_size
+        batches = [flat[start : start + size] for start in range(0, len(flat), size)]
+        vectors = [seeing.resampler(seeing.encoder(batch), [strip.shape for strip in batch]) for batch in batches]
+        return list(torch.split(torch.cat(vectors), [len(pieces) for pieces in cut]))
 
     @torch.inference_mode()
     def hear(self, sounds: Sequence[Pcm], states: Sequence[AudioState]) -> list[Tensor]:

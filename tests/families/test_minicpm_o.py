@@ -1,5 +1,7 @@
 """MiniCPM-o as an engine drives it, on a small checkpoint of random weights."""
 
+import json
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -8,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from omni.checkpoint import find
+from omni.checkpoint import CheckpointError, find
 from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
 from omni.families.minicpm_o_network import Prompt
 from omni.families.minicpm_o_state import State
@@ -123,6 +125,15 @@ def answered(model: MiniCpmO, state: State, reply: Reply = SHORT, n_steps: int =
 
 
 # -------------------------------------------------------------------- opening
+
+
+def test_a_checkpoint_without_ears_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "deaf"
+    shutil.copytree(tiny_folder, folder)
+    described = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**described, "init_audio": False}))
+    with pytest.raises(CheckpointError, match="has no ears"):
+        load_minicpm_o(find(str(folder)), device="cpu", mode="omni", language="en")
 
 
 def test_the_voices_beside_the_checkpoint_are_built_in(model: MiniCpmO) -> None:

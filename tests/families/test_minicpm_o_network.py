@@ -117,6 +117,17 @@ def test_sound_too_short_to_be_heard_leaves_no_trace(network: Network) -> None:
     assert network.sound_text(100) == ""
 
 
+def test_pictures_are_looked_at_a_few_slices_at_a_time(network: Network) -> None:
+    sizes: list[int] = []
+    assert network.seeing
+    watching = network.seeing.resampler.register_forward_pre_hook(lambda _, given: sizes.append(len(given[0])))
+    pictures = [np.full((60 + 9 * shade, 90, 3), shade, np.uint8) for shade in range(20)]
+    together = network.see(pictures, 1)
+    watching.remove()
+    assert sizes == [16, 4]
+    torch.testing.assert_close(together[18], network.see([pictures[18]], 1)[0], atol=1e-4, rtol=0)
+
+
 def test_long_clips_are_heard_in_pieces(network: Network) -> None:
     clips = [np.zeros(16_000 * 31, np.float32), np.zeros(8_000, np.float32)]
     assert [len(features) for features in network.hear_clips(clips)] == [775, 12]
