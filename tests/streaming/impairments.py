@@ -1,14 +1,98 @@
-"""A bad network between two ends that speak Opus, seeded, on a clock of the test's own."""
+"""A bad network between two ends that speak Opus: seeded, and on time of the test's own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import av
 import numpy as np
+from aiortc.codecs.opus import SAMPLE_RATE as OPUS_RATE
 
 from omni.audio.resample import Resampler
 from omni.timing import Timing
+from streaming.gateway.opus import OpusDecoder, opus_ticks
+from streaming.tdm.jitter import Gap, Jitter
 from tests.chunks import Samples
 
-OPUS_RATE = 48_000
 PACKET_S = 0.02
+MEAN_BURST = 2.0
+"""packets that are lost one after another"""
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """What a network does to packets while it lasts."""
+
+    loss: float = 0.0
+    """share of packets, in bursts of MEAN_BURST"""
+    jitter_s: float = 0.0
+    """each packet takes longer by anything up to this, so that they overtake each other"""
+
+    def __str__(self) -> str:
+        if self.loss == 1:
+            return "outage"
+        return f"{self.loss:.0%} lost, {1000 * self.jitter_s:.0f} ms jitter" if self.loss or self.jitter_s else "even"
+
+
+EVEN = Trouble()
+LEVELS = (Trouble(0.01, 0.03), Trouble(0.05, 0.06), Trouble(0.1, 0.1))
+OUTAGE = Trouble(loss=1.0)
+ONE_WAY_S = 0.1
+"""200 ms there and back"""
+
+
+class Network:
+    """One direction of a connection.
+
+    Args:
+        weather: (from when on, what it does then), in order of time.
+    """
+
+    def __init__(self, weather: Sequence[tuple[float, Trouble]], seed: int) -> None:
+        self._weather = weather
+        self._rng = np.random.default_rng(seed)
+        self._losing = False
+
+    def arrival_s(self, sent_s: float) -> float | None:
+        """When a packet comes that was sent now; None: never. To be asked in order of time."""
+        trouble = [trouble for from_s, trouble in self._weather if from_s <= sent_s][-1]
+        if 0 < trouble.loss < 1:
+            begin = trouble.loss / (1 - trouble.loss) / MEAN_BURST
+            self._losing = self._rng.random() < (1 - 1 / MEAN_BURST if self._losing else begin)
+        else:
+            self._losing = trouble.loss == 1
+        late_s = trouble.jitter_s * float(self._rng.random())
+        return None if self._losing else sent_s + ONE_WAY_S + late_s
+
+
+@dataclass
+class Heard:
+    """What came of a stream of packets."""
+
+    pcm: Samples
+    """[S] at Timing.input_rate, gaps filled"""
+    delay_s: list[float]
+    """of each PACKET_S of it: how much later it was heard than on an even network"""
+    jitter: Jitter
+
+
+def carried(packets: Sequence[bytes], network: Network) -> Heard:
+    """A packet sent every PACKET_S over a network, put in order and decoded."""
+    jitter, decoder = Jitter(OPUS_RATE, opus_ticks), OpusDecoder(Timing().input_rate)
+    heard: list[Samples] = []
+    delay_s: list[float] = []
+
+    def drain(now_s: float) -> None:
+        while (got := jitter.pull(now_s)) is not None:
+            heard.append(decoder.conceal() if got is Gap.LOST else decoder.decode(got))
+            delay_s.append(now_s - (len(delay_s) + 1) * PACKET_S - ONE_WAY_S)
+
+    sent = [(network.arrival_s((index + 1) * PACKET_S), index) for index in range(len(packets))]
+    for arrival_s, index in sorted((at_s, index) for at_s, index in sent if at_s is not None):
+        while jitter.due_s < arrival_s:
+            drain(jitter.due_s)
+        jitter.push(index % 2**16, index * round(PACKET_S * OPUS_RATE), packets[index], arrival_s)
+        drain(arrival_s)
+    return Heard(np.concatenate(heard), delay_s, jitter)
 
 
 def voiced(seconds: float, seed: int = 0) -> Samples:

@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+from aiortc.codecs.opus import SAMPLE_RATE as OPUS_RATE
 
 from streaming.gateway.opus import FADE_UNTIL_S, OpusDecoder, opus_ticks
 from streaming.tdm.jitter import Jitter
 from tests.chunks import Samples
-from tests.streaming.impairments import OPUS_RATE, encode, voiced
+from tests.streaming.impairments import encode, voiced
 
 RATE = 16_000
 N_PACKET = RATE // 50
