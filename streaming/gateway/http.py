@@ -86,10 +86,11 @@ def _is_address(name: str) -> bool:
     return True
 
 
-def error_response(status: int, code: str, message: str) -> web.Response:
+def error_response(status: int, code: str, message: str, param: str | None = None) -> web.Response:
     """An error as OpenAI's clients read it."""
     kind = "invalid_request_error" if status < 500 else "server_error"
-    return web.json_response({"error": {"message": message, "type": kind, "code": code, "param": None}}, status=status)
+    error = {"message": message, "type": kind, "code": code, "param": param}
+    return web.json_response({"error": error}, status=status)
 
 
 def guard(config: Config, access: Access) -> Middleware:

@@ -4,7 +4,7 @@ import asyncio
 import errno
 import logging
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from typing import Any
 from uuid import uuid4
 
 from aiohttp import WSCloseCode, web
+from aiohttp.typedefs import Handler
 
 from omni.model import OmniModel
 from streaming.config import Config
@@ -21,6 +22,7 @@ from streaming.gateway import http
 from streaming.gateway.access import RETRY_S, Access, Caller
 from streaming.gateway.call import Call, Shared
 from streaming.gateway.media import ActivityModel, PooledActivity
+from streaming.gateway.secret_requests import client_secret, flat_client_secret
 from streaming.gateway.term import Term
 from streaming.gateway.websocket import Socket, WebSocketLink
 from streaming.gateway.wire.fields import WireError
@@ -30,6 +32,7 @@ from streaming.logs import SessionLog
 from streaming.metrics import CONTENT_TYPE, Metrics
 from streaming.tdm.clock import Clock, SystemClock
 from streaming.tdm.jobs import Result
+from streaming.tdm.pipeline import Engine
 from streaming.tdm.worker import Worker
 
 log = logging.getLogger(__name__)
@@ -119,6 +122,8 @@ class Gateway:
     def _routes(self, page: Path | None) -> web.Application:
         app = web.Application(middlewares=[http.guard(self._config, self._access)])
         app.router.add_get("/v1/realtime", self._realtime)
+        app.router.add_post("/v1/realtime/client_secrets", self._with_engine(client_secret))
+        app.router.add_post("/v1/realtime/sessions", self._with_engine(flat_client_secret))
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)
@@ -126,6 +131,16 @@ class Gateway:
         if page is not None:
             http.add_page(app, page)
         return app
+
+    def _with_engine(self, handler: Callable[[web.Request, Engine], Awaitable[web.Response]]) -> Handler:
+        """A handler that needs to know what the model can do."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if self._service is None:
+                return http.error_response(503, "not_ready", "the models are still being loaded; try again in a moment")
+            return await handler(request, self._service.worker)
+
+        return handle
 
     def _route(self, result: Result) -> None:
         """Hand a result to the session that asked. One whose session has gone is dropped."""
