@@ -23,6 +23,8 @@ from omni.timing import exact_div
 ENCODED_PER_S = exact_div(FRAMES_PER_S, 2)
 """encoder frames: the second convolution takes every other mel frame"""
 
+_LARGEST_HALF = torch.finfo(torch.float16).max - 1000
+
 Attend = Callable[[Tensor, Tensor, Tensor], Tensor]
 """Queries, keys and values [..., H, T, d] to what was read [..., H, T, d]"""
 
@@ -190,8 +192,9 @@ class AudioLayer(nn.Module):
     def forward(self, hidden: Tensor, attend: Attend) -> Tensor:
         """[..., T, D] to the same."""
         hidden = hidden + self.self_attn(self.self_attn_layer_norm(hidden), attend)
-        mixed: Tensor = self.fc2(functional.gelu(self.fc1(self.final_layer_norm(hidden))))
-        return hidden + mixed
+        hidden = hidden + self.fc2(functional.gelu(self.fc1(self.final_layer_norm(hidden))))
+        # Whisper's largest channels overflow in float16 alone; the original clamps them there as well.
+        return hidden.clamp(-_LARGEST_HALF, _LARGEST_HALF) if hidden.dtype is torch.float16 else hidden
 
 
 class AudioAttention(nn.Module):

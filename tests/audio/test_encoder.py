@@ -44,6 +44,14 @@ def test_other_sessions_in_the_batch_do_not_show(encoder: AudioEncoder) -> None:
     assert_batch_is_invisible(run, [_mel(n, seed=n) for n in earlier], atol=1e-5)
 
 
+def test_channels_that_overflow_in_float16_are_clamped() -> None:
+    half = AudioEncoder(TINY).eval().half()
+    for name, parameter in half.named_parameters():
+        if name.endswith("fc2.bias"):
+            torch.nn.init.constant_(parameter, 60_000.0)
+    assert np.isfinite(_stream(half, [_mel(30)], AudioState())).all()
+
+
 def test_later_units_do_not_change_earlier_ones(encoder: AudioEncoder) -> None:
     def run(mels: list[Floats]) -> Floats:
         return _stream(encoder, mels, AudioState())
