@@ -6,7 +6,7 @@ import { Level, barHeights } from "./meters.js";
 import { Microphone, askMicrophone } from "./microphone.js";
 import { Orb } from "./orb.js";
 import { Session } from "./session.js";
-import { loadSettings, saveSettings } from "./settings.js";
+import { keyInAddress, loadSettings, saveSettings } from "./settings.js";
 import { Speaker } from "./speaker.js";
 import { WebSocketTransport, realtimeUrl } from "./transport_ws.js";
 import { ACTIONS, mediaProblem, moodWords, noticeFor } from "./words.js";
@@ -283,6 +283,12 @@ function saveSheet() {
   if (changed.length) session.change(Object.fromEntries(changed.map((name) => [name, settings[name]])));
 }
 
+function takeKey() {
+  const key = keyInAddress();
+  if (key) saveSettings(Object.assign(settings, { key }));
+  $("key").value = settings.key;
+}
+
 // ---------------------------------------------------------------- what the person does
 
 function toggleMute() {
@@ -317,11 +323,12 @@ function listen() {
   };
   // Some browsers let a page sound only once it has been touched.
   document.onpointerdown = () => speaker?.wake();
+  addEventListener("hashchange", takeKey); // a code that is scanned while the page is open
   addEventListener("pagehide", () => session.hangUp());
 }
 
 $("instructions").value = settings.instructions;
-$("key").value = settings.key;
+takeKey();
 showVoices();
 showCamera();
 listen();

@@ -8,6 +8,7 @@ const RETRY_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000];
 const ACK_MS = 250; // of sound heard between two reports of the heard position
 const HISTORY_LINES = 40;
 const CLOSE = { normal: 1000, refused: 1008, restarting: 1012, busy: 1013 };
+const ENDINGS = { too_slow: "tooSlow", quota: "usedUp", expired: "timeUp" }; // for good
 
 /**
  * @typedef {object} CallState
@@ -58,13 +59,7 @@ export class Session {
 
   /** @returns {Readonly<CallState>} */
   get state() {
-    const mood = this.#speaking
-      ? "speaking"
-      : this.#hearing
-        ? "hearing"
-        : this.#awaiting
-          ? "thinking"
-          : "listening";
+    const mood = this.#speaking ? "speaking" : this.#hearing ? "hearing" : this.#awaiting ? "thinking" : "listening";
     return { ...this.#state, mood };
   }
 
@@ -172,13 +167,14 @@ export class Session {
 
   #closed(code, reason) {
     const detail = this.#farewell?.message ?? (reason || null);
-    const tooSlow = this.#farewell?.reason === "too_slow";
+    const ended = ENDINGS[this.#farewell?.reason];
     const { phase } = this.#state;
     this.#farewell = null;
     this.#transport = null;
     this.#resetTurn();
+    if (ended) return this.#end({ kind: ended, detail });
     if (code === CLOSE.normal) return this.#end({ kind: "ended", detail });
-    if (code === CLOSE.refused) return this.#end({ kind: tooSlow ? "tooSlow" : "refused", detail });
+    if (code === CLOSE.refused) return this.#end({ kind: "refused", detail });
     if (phase === "connecting") {
       return this.#end({ kind: code === CLOSE.busy ? "busy" : "unreachable", detail });
     }
@@ -340,6 +336,10 @@ export class Session {
 
     measured({ turnLatencyMs }) {
       this.#state.latencyMs = turnLatencyMs;
+    },
+
+    goAway({ message }) {
+      this.#state.notice = { kind: "goingAway", detail: message };
     },
 
     farewell(event) {

@@ -18,6 +18,13 @@ function sameKind(saved, value) {
   return typeof saved === typeof value && Array.isArray(saved) === Array.isArray(value);
 }
 
+/** The key in the page's address (#key=…), as a QR code brings it; the address no longer shows it afterwards. */
+export function keyInAddress(location = globalThis.location, history = globalThis.history) {
+  const key = new URLSearchParams(location.hash.slice(1)).get("key");
+  if (key) history.replaceState(null, "", location.pathname + location.search);
+  return key;
+}
+
 export function saveSettings(settings, storage = globalThis.localStorage) {
   try {
     storage.setItem(KEY, JSON.stringify(settings));

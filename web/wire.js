@@ -177,6 +177,7 @@ const decoders = {
     turnLatencyMs: m.turn_latency_ms,
     firstAudioMs: m.first_audio_ms,
   }),
+  "session.go_away": (m) => ({ kind: "goAway", secondsLeft: m.seconds_left, message: m.message }),
   "session.closed": (m) => ({ kind: "farewell", reason: m.reason, message: m.message }),
   error: ({ error }) => ({ kind: "fault", code: error.code ?? error.type, message: error.message }),
 };

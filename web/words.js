@@ -97,6 +97,24 @@ const NOTICES = {
     body: "The sound could not be delivered in time. Move closer to your router or change networks, then call again.",
     actions: ["retry"],
   },
+  goingAway: {
+    title: "This call will soon end",
+    body: "Finish what you are saying. Nobody is cut off in the middle of a sentence.",
+    actions: ["dismiss"],
+    tone: "calm",
+  },
+  timeUp: {
+    title: "The time of this call is over",
+    body: "A call here has a longest time, so that others get a turn. You can call again.",
+    actions: ["retry", "dismiss"],
+    tone: "calm",
+  },
+  usedUp: {
+    title: "Your minutes are used up",
+    body: "The access key of this page has a number of minutes a day.",
+    actions: ["dismiss"],
+    tone: "calm",
+  },
   ended: {
     title: "The call has ended",
     body: "You can call again whenever you like.",

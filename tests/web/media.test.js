@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { Level, barHeights, loudness } from "../../web/meters.js";
 import { Resampler } from "../../web/resampler.js";
-import { loadSettings, saveSettings } from "../../web/settings.js";
+import { keyInAddress, loadSettings, saveSettings } from "../../web/settings.js";
 import { ACTIONS, mediaProblem, moodWords, noticeFor } from "../../web/words.js";
 
 const FROM = 48000;
@@ -66,6 +66,18 @@ test("a level rises quickly, falls slowly, and sinks when nothing comes any more
 
 test("bars stay within the meter", () => {
   for (const height of barHeights(1, 5, 3.3)) assert.ok(height > 0 && height <= 1);
+});
+
+test("a key in the address is taken once, and no longer shown", () => {
+  const shown = [];
+  const history = { replaceState: (_state, _title, address) => shown.push(address) };
+  const at = (hash) => keyInAddress({ hash, pathname: "/", search: "?a=1" }, history);
+  assert.equal(at("#key=a%2Bb%20c"), "a+b c");
+  assert.deepEqual(shown, ["/?a=1"]);
+  assert.equal(at("#key="), "");
+  assert.equal(at("#elsewhere"), null);
+  assert.equal(at(""), null);
+  assert.equal(shown.length, 1);
 });
 
 test("settings come back, and nonsense does not", () => {

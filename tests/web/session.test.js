@@ -233,6 +233,27 @@ for (const [code, farewell, kind] of [
   });
 }
 
+for (const [code, reason, kind] of [
+  [1001, "expired", "timeUp"],
+  [1008, "quota", "usedUp"],
+  [1008, "too_slow", "tooSlow"],
+]) {
+  test(`a call that ends because of ${reason} is not begun again by itself, and says: ${kind}`, () => {
+    const { session, live } = calling();
+    live().says({ type: "session.closed", reason, message: "why" });
+    live().onClose(code, "");
+    assert.equal(session.state.phase, "idle");
+    assert.deepEqual(session.state.notice, { kind, detail: "why" });
+  });
+}
+
+test("that a call will soon end is said while it goes on", () => {
+  const { session, live } = calling();
+  live().says({ type: "session.go_away", seconds_left: 60, message: "this call ends in 60 seconds" });
+  assert.equal(session.state.phase, "live");
+  assert.deepEqual(session.state.notice, { kind: "goingAway", detail: "this call ends in 60 seconds" });
+});
+
 for (const [code, kind] of [
   [1012, "restarting"],
   [1013, "waiting"],
