@@ -1,8 +1,11 @@
 """What a client may ask for in the middle of a turn or of an answer: nothing is lost, nothing hangs."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
+from omni.types import Delta, Unit, Voice
 from streaming.commands import Cancel, Clear, Command, Commit, CreateItem, DeleteItem, Respond, TruncateItem, Update
 from streaming.events import (
     AudioPart,
@@ -17,7 +20,7 @@ from streaming.events import (
     TextPart,
     TurnDetection,
 )
-from tests.fakes import Client, ScriptedModel, Stage, noise, read, say, silence
+from tests.fakes import Client, ScriptedModel, ScriptedState, Stage, noise, read, say, silence
 from tests.grammar import check_events
 
 LONG = "one two three four five six seven eight nine ten eleven twelve"
@@ -281,3 +284,40 @@ async def test_words_that_waited_for_a_slow_engine_are_heard_before_the_turn_end
     await stage.wait(8.0)
     assert stage.model.states[0].history[0] == ("user", words)
     assert len([event for event in client.events if isinstance(event, ResponseEnded)]) == 1
+
+
+class Strict(ScriptedModel):
+    """Refuses long texts, as a model with a window does."""
+
+    def open(self, instructions: str, voice: Voice | None) -> ScriptedState:
+        self._check(instructions)
+        return super().open(instructions, voice)
+
+    def listen(self, units: Sequence[Unit], states: Sequence[ScriptedState]) -> list[list[Delta]]:
+        for unit in units:
+            self._check(unit.text or "")
+        return super().listen(units, states)
+
+    def _check(self, text: str) -> None:
+        if len(text) > 100:
+            raise ValueError("this text is too long: shorten it")
+
+
+@pytest.mark.parametrize(
+    "command", [typed("x" * 101), Update(Settings(instructions="x" * 101))], ids=["message", "instructions"]
+)
+@pytest.mark.parametrize("transcribes", [True, False])
+async def test_who_sends_what_the_model_cannot_take_is_told_why(command: Command, transcribes: bool) -> None:
+    stage = Stage(Strict(transcribes=transcribes))
+    client = await stage.join()
+    await client.do(command)
+    (fault,) = client.of(Fault)
+    assert isinstance(fault, Fault)
+    assert "shorten it" in fault.message
+    mended = DeleteItem("item_typed") if isinstance(command, CreateItem) else Update(Settings(instructions="x"))
+    await client.do(mended)
+    await client.do(typed("hi") if isinstance(command, Update) else CreateItem(Item("i", "user", (TextPart("hi"),))))
+    await client.do(Respond())
+    await stage.wait(4.0)
+    assert read(client.sound()) == "You said hi ."
+    assert client.of(Fault) == [fault]

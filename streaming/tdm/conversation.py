@@ -55,7 +55,7 @@ class Conversation:
         self.outlet = outlet
         self.settings = self.possible(settings)
         self.dialogue = Dialogue()
-        self.pipeline = Pipeline(session_id, engine, clock, self.outdate)
+        self.pipeline = Pipeline(session_id, engine, clock, self._lost)
         self.recent = Recent(engine.timing)
         """what the user said, as long as its words are not known: for a family that does not transcribe, for good"""
         self.stale = False
@@ -97,6 +97,11 @@ class Conversation:
         self.outlet.send(
             Fault("server_error", "model_error", f"The model failed ({message}). The conversation goes on.")
         )
+
+    def _lost(self, reason: str) -> None:
+        # What follows a failure fails too: the first reason is the one that helps.
+        if not self.unfit:
+            self.engine_failed(reason)
 
     def sound_dropped(self, dropped_s: float) -> None:
         """Tell the client, and whoever watches, of sound of a turn that the engine did not take in time."""

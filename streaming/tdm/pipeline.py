@@ -44,8 +44,8 @@ class Engine(Protocol):
 class Pipeline:
     """Turns awaitable calls into jobs, and drives the steps of an answer."""
 
-    def __init__(self, session_id: str, engine: Engine, clock: Clock, lost: Callable[[], None]) -> None:
-        """Open the line; lost is called when work failed whose result nobody waits for."""
+    def __init__(self, session_id: str, engine: Engine, clock: Clock, lost: Callable[[str], None]) -> None:
+        """Open the line; lost is called with the reason when work failed whose result nobody waits for."""
         self.turn = 0
         """the number that guards barge-in (law 8)"""
         self._session_id = session_id
@@ -77,8 +77,8 @@ class Pipeline:
         self.ask(work).add_done_callback(self._told)
 
     def _told(self, future: "asyncio.Future[tuple[Delta, ...]]") -> None:
-        if not future.cancelled() and future.exception() is not None:
-            self._lost()
+        if not future.cancelled() and (error := future.exception()) is not None:
+            self._lost(str(error))
 
     def deliver(self, result: Result) -> None:
         """Take a result from the engine. One that nobody waits for any more is dropped."""

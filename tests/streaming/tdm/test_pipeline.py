@@ -30,7 +30,7 @@ class Recorder:
 
 def line() -> tuple[Recorder, Pipeline]:
     engine = Recorder()
-    return engine, Pipeline("s", engine, ManualClock(), lost=lambda: None)
+    return engine, Pipeline("s", engine, ManualClock(), lost=lambda reason: None)
 
 
 async def test_results_find_their_question_in_any_order() -> None:
@@ -101,7 +101,7 @@ class Halting(Recorder):
 
 def answering() -> tuple[Halting, ManualClock, Answer, "asyncio.Task[None]"]:
     engine, clock = Halting(), ManualClock()
-    engine.pipeline = Pipeline("s", engine, clock, lost=lambda: None)
+    engine.pipeline = Pipeline("s", engine, clock, lost=lambda reason: None)
     answer = Answer(engine.pipeline, clock, Playout(clock, engine.timing, 0.5), Reply(speaks=False))
     return engine, clock, answer, asyncio.create_task(answer.run())
 
