@@ -306,7 +306,7 @@ class GoAway:
     """in words for the person"""
 
 
-CloseReason = Literal["client", "busy", "quota", "idle", "expired", "too_slow", "shutdown", "fault"]
+CloseReason = Literal["client", "busy", "quota", "idle", "expired", "too_slow", "lost", "shutdown", "fault"]
 
 
 @dataclass(frozen=True, slots=True)

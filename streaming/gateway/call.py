@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from streaming.events import Closed, Event
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.outbox import Outbox, TooSlowError, Watcher
+from streaming.gateway.resume import Passes, unknown_token
 from streaming.gateway.term import Term
+from streaming.gateway.wire.connection import Acknowledged, Heartbeat, Resume
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
@@ -42,10 +44,36 @@ class Shared:
     idle_timeout_s: float
     patience_s: float
     """a client that takes nothing of what it is sent for so long is let go"""
+    resume_within_s: float
+    """a call whose link was lost waits so long for another"""
+
+
+class _Carrier:
+    """A link while it carries a call, with the two tasks that read and write it."""
+
+    def __init__(self, link: Link) -> None:
+        self.link = link
+        self.obeying = asyncio.Lock()
+        """held while a message is obeyed: half a message obeyed would leave the session in two minds"""
+        self.over: asyncio.Future[Literal["lost", "replaced", "closed"]] = asyncio.get_running_loop().create_future()
+        self.tasks: tuple[asyncio.Task[None], ...] = ()
+
+    def end(self, how: Literal["lost", "replaced", "closed"]) -> None:
+        """The link carries the call no more. What is said first counts."""
+        if not self.over.done():
+            self.over.set_result(how)
+
+    async def stop(self) -> None:
+        """Leave the link, between two of its messages."""
+        async with self.obeying:
+            await _stop(self.tasks)
 
 
 class Call:
-    """One client's conversation. Whatever ends it, run() returns with its session closed and nothing left behind.
+    """One client's conversation, over one link after another.
+
+    open() comes first; live() returns with the session closed and nothing left behind, whatever ended it. Meanwhile
+    a link carries it, and when that is lost it waits Shared.resume_within_s for another.
 
     Args:
         chosen: fields of the session object that the client chose before the call.
@@ -66,10 +94,11 @@ class Call:
     ) -> None:
         self._shared = shared
         self._term = term
+        self._passes = Passes(session_id)
         expires_at = int(time.time() + term.left_s)  # a date for the client; nothing is measured with it
         opened = opening(session_id, shared.engine, opening_settings(shared.engine.capabilities))
         begun = SessionObject.begun(opened, (model_alias,) if model_alias else (), expires_at, chosen)
-        self._codec = RealtimeCodec(session_id, begun=begun)
+        self._codec = RealtimeCodec(session_id, begun=begun, offer=self._offer())
         self._outbox = Outbox(self._codec, [*watchers, self._notice])
         self.session = Session(
             session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, begun.settings, LEAD_S
@@ -77,6 +106,12 @@ class Call:
         self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._code: int | None = None
         self._latest_s = shared.clock.now_s()
+        self._carrier: _Carrier | None = None
+        self._changing = asyncio.Lock()
+        """held while one link gives way to another, or to none"""
+        self._lost_s: float | None = None
+        """since when no link carries the call, if one had"""
+        self._n_received = 0
 
     def end(self, closed: Closed, code: int | None = None) -> None:
         """Let the call end. The first reason given is the one that counts.
@@ -88,38 +123,114 @@ class Call:
             self._code = code
             self._ending.set_result(closed)
 
-    async def run(self, link: Link) -> None:
-        """Converse until something ends it."""
-        writer = asyncio.create_task(self._watched(self._outbox.write(link, self._shared.patience_s)))
-        others = [asyncio.create_task(self._watched(work)) for work in (self._converse(link), self._mind())]
+    async def open(self) -> None:
+        """Open the session: its first events wait for a link."""
+        await self._watched(self.session.open())
+
+    async def live(self) -> None:
+        """Go on until something ends the call, with or without a link."""
+        minder = asyncio.create_task(self._watched(self._mind()))
+        closed = Closed("shutdown", "the server stops")
         try:
             closed = await self._ending
-        except asyncio.CancelledError:
-            closed = Closed("shutdown", "the server stops")
-            raise
         finally:
-            await _stop(others)
-            try:
-                await self.session.close(closed.reason, closed.message, closed.retry_s)
-                self._outbox.finish()
-                if closed.reason != "too_slow":
-                    await asyncio.wait([writer], timeout=CLOSE_S)
-            finally:
-                await _stop([writer])
-                if closed.reason == "too_slow":
-                    link.abort()  # else what it does not read would be kept for it until it does
-                await link.close(closed, self._code)
+            await _stop([minder])
+            async with self._changing:
+                await self._close(closed)
 
-    async def _watched(self, work: Coroutine[None, None, None]) -> None:
-        """Run a part of the call; whatever stops it stops the call, and nothing else."""
+    async def carry(self, link: Link) -> None:
+        """Converse over the first link until it is lost, replaced or closed with the call."""
+        async with self._changing:
+            carrier = self._attach(link)
+        await self._carried(carrier)
+
+    async def resume(self, link: Link, resume: Resume) -> None:
+        """Go on over another link, which takes the place of one that is still there, until that one is gone too.
+
+        Raises:
+            WireError: the client may not, or cannot, go on with this call. Nothing was sent over the link.
+        """
+        async with self._changing:
+            if not self._passes.admits(resume.token) or self._ending.done():
+                raise unknown_token()
+            if self._carrier is not None:
+                # seen from here it may look alive long after the client has lost it
+                await self._carrier.stop()
+                self._carrier.end("replaced")
+                self._carrier = None
+            if not self._outbox.go_on_after(resume.last_event_seq):
+                message = f"What followed event {resume.last_event_seq} is not kept any more: begin a new session."
+                self.end(Closed("lost", message))
+                raise WireError("resume_events_gone", message, "last_event_seq")
+            log.info("%s goes on over another connection", self.session.id)
+            self._outbox.push(self._codec.encode_resumed(self._offer(), self._n_received))
+            carrier = self._attach(link)
+        await self._carried(carrier)
+
+    def _offer(self) -> dict[str, Any]:
+        """How the client can come back, if it loses its connection."""
+        return {"resume_token": self._passes.issue(), "resume_within_s": round(self._shared.resume_within_s)}
+
+    def _attach(self, link: Link) -> _Carrier:
+        carrier = self._carrier = _Carrier(link)
+        self._lost_s = None
+        self._latest_s = self._shared.clock.now_s()
+        work = (self._converse(carrier), self._outbox.write(link, self._shared.patience_s))
+        carrier.tasks = tuple(asyncio.create_task(self._watched(part, carrier)) for part in work)
+        if self._ending.done():
+            carrier.end("closed")
+        return carrier
+
+    async def _carried(self, carrier: _Carrier) -> None:
+        """Wait until a link carries the call no more, and let go of it."""
+        how = await carrier.over
+        if how == "replaced":
+            await carrier.link.close(Closed("client", "the call goes on over another connection"))
+        elif how == "lost":
+            async with self._changing:
+                if self._carrier is carrier:
+                    await carrier.stop()
+                    self._carrier = None
+                    self._lost_s = self._shared.clock.now_s()
+                    log.info("%s lost its connection and waits for another", self.session.id)
+            carrier.link.abort()
+
+    async def _close(self, closed: Closed) -> None:
+        """Close the session, and tell the client if it is there."""
+        carrier, self._carrier = self._carrier, None
+        if carrier is not None:
+            await _stop(carrier.tasks[:1])
+        try:
+            await self.session.close(closed.reason, closed.message, closed.retry_s)
+            self._outbox.finish()
+            if carrier is not None and closed.reason != "too_slow":
+                await asyncio.wait(carrier.tasks[1:], timeout=CLOSE_S)
+        finally:
+            if carrier is not None:
+                await _stop(carrier.tasks)
+                if closed.reason == "too_slow":
+                    carrier.link.abort()  # else what it does not read would be kept for it until it does
+                await carrier.link.close(closed, self._code)
+                carrier.end("closed")
+
+    async def _watched(self, work: Coroutine[None, None, None], carrier: _Carrier | None = None) -> None:
+        """Run a part of the call; whatever stops it stops the link or the call, and nothing else."""
         try:
             await work
         except LinkEndedError as ended:
-            self.end(ended.closed, ended.code)
+            if carrier is not None and ended.lost:
+                carrier.end("lost")
+            else:
+                self.end(ended.closed, ended.code)
         except TooSlowError:
             self.end(Closed("too_slow", "this client does not read what it is sent"))
         except ConnectionError:
-            self.end(Closed("client", "the connection was lost"))
+            if carrier is not None:
+                # what was read before knows whether the client has gone without a word
+                waits: set[asyncio.Future[Any]] = {carrier.over, self._ending}
+                await asyncio.wait(waits, timeout=CLOSE_S, return_when=asyncio.FIRST_COMPLETED)
+                if not self._ending.done():
+                    carrier.end("lost")
         except Exception as error:
             log.exception("%s failed", self.session.id)
             self.end(Closed("fault", f"the session failed: {type(error).__name__}: {error}"))
@@ -128,27 +239,36 @@ class Call:
         if isinstance(event, Closed):
             self.end(event)
 
-    async def _converse(self, link: Link) -> None:
-        """Open the session and obey the client's messages."""
-        await self.session.open()
+    async def _converse(self, carrier: _Carrier) -> None:
+        """Obey the client's messages."""
         while True:
-            message = await link.receive()
+            message = await carrier.link.receive()
             self._latest_s = self._shared.clock.now_s()
+            self._n_received += 1
+            self._passes.received()
             if self._outbox.overflows:
                 raise TooSlowError  # before its next request adds to what it does not read
-            if isinstance(message, WireError):
-                self._outbox.refuse(message)
-            else:
-                await self._obey(message)
+            async with carrier.obeying:
+                if isinstance(message, WireError):
+                    self._outbox.refuse(message)
+                else:
+                    await self._obey(message)
 
     async def _obey(self, message: bytes) -> None:
         for inbound in self._codec.decode(message):
-            if isinstance(inbound, Undecoded):
-                # decoded in the pool, and waited for, so that the client's messages keep their order
-                loop = asyncio.get_running_loop()
-                command = await loop.run_in_executor(self._shared.pool, inbound.decode)
-            else:
-                command = inbound
+            match inbound:
+                case Acknowledged(seq):
+                    self._outbox.acknowledge(seq)
+                    continue
+                case Heartbeat():
+                    self._outbox.push(self._codec.encode_heartbeat())
+                    continue
+                case Undecoded():
+                    # decoded in the pool, and waited for, so that the client's messages keep their order
+                    loop = asyncio.get_running_loop()
+                    command = await loop.run_in_executor(self._shared.pool, inbound.decode)
+                case _:
+                    command = inbound
             if isinstance(command, WireError):
                 self._outbox.refuse(command)
             else:
@@ -163,11 +283,17 @@ class Call:
                 self.end(closed)
             if warning := term.warning():
                 self._outbox.send(warning)
-            if now_s >= self._latest_s + shared.idle_timeout_s:
-                self.end(Closed("idle", f"nothing came from this client for {shared.idle_timeout_s:.0f} s"))
+            # who cannot be reached is not idle
+            since_s, patience_s = self._latest_s, shared.idle_timeout_s
+            closed = Closed("idle", f"nothing came from this client for {patience_s:.0f} s")
+            if self._lost_s is not None:
+                since_s, patience_s = self._lost_s, shared.resume_within_s
+                closed = Closed("lost", f"the connection was lost, and no other came within {patience_s:.0f} s")
+            if now_s >= since_s + patience_s:
+                self.end(closed)
             if self._outbox.overflows:
                 raise TooSlowError
-            await clock.sleep_until(min(self._latest_s + shared.idle_timeout_s, now_s + _MIND_S))
+            await clock.sleep_until(min(since_s + patience_s, now_s + _MIND_S))
 
 
 async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:

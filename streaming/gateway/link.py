@@ -9,12 +9,14 @@ from streaming.gateway.wire.fields import WireError
 class LinkEndedError(Exception):
     """No more messages come."""
 
-    def __init__(self, closed: Closed, code: int | None = None) -> None:
+    def __init__(self, closed: Closed, code: int | None = None, *, lost: bool = False) -> None:
         super().__init__(closed.message)
         self.closed = closed
         """why, for the session and for the peer"""
         self.code = code
         """for a closing frame, instead of the one that stands for the reason"""
+        self.lost = lost
+        """the connection broke, and the peer did not mean to leave: it may come back over another"""
 
 
 class Link(Protocol):

@@ -1,6 +1,7 @@
 """The server: one port for the page, /v1/realtime and what monitors ask, with the engine in a thread behind it."""
 
 import asyncio
+import contextlib
 import errno
 import logging
 import signal
@@ -19,12 +20,15 @@ from omni.model import OmniModel
 from streaming.config import Config
 from streaming.events import Closed
 from streaming.gateway import http
-from streaming.gateway.access import RETRY_S, Access, Caller
+from streaming.gateway.access import RETRY_S, Access, Caller, Visit
 from streaming.gateway.call import Call, Shared
+from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.media import ActivityModel, PooledActivity
+from streaming.gateway.resume import RESUME_S, session_of, unknown_token
 from streaming.gateway.secret_requests import client_secret, flat_client_secret
 from streaming.gateway.term import Term
 from streaming.gateway.websocket import Socket, WebSocketLink
+from streaming.gateway.wire.connection import read_resume
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
 from streaming.keys import read_keys
@@ -39,6 +43,8 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
 """a client that takes nothing of what it is sent for so long is let go"""
+RESUME_PATIENCE_S = 5.0
+"""with a connection that is to carry a lost call and does not say which"""
 STOP_S = 5.0
 """time that calls have to end when the server stops"""
 _MEDIA_THREADS = 2
@@ -64,12 +70,23 @@ class _Service:
 class Gateway:
     """Everything between the network and the engine. Serves `app`; calls are accepted once start() was called."""
 
-    def __init__(self, config: Config, page: Path | None, clock: Clock, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self,
+        config: Config,
+        page: Path | None,
+        clock: Clock,
+        patience_s: float = PATIENCE_S,
+        resume_within_s: float = RESUME_S,
+    ) -> None:
         self._config = config
         self._clock = clock
         self._access = Access(read_keys(config.api_keys), clock)
         self._patience_s = patience_s
+        self._resume_within_s = resume_within_s
         self._calls: dict[str, Call] = {}
+        self._visits: dict[str, Visit] = {}
+        """whose calls they are, by the same ids"""
+        self._lives: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
         self._stopping = False
         self._service: _Service | None = None
@@ -97,6 +114,7 @@ class Gateway:
             open_activity=PooledActivity(activity, model.timing, self._activity_pool).open,
             idle_timeout_s=self._config.idle_timeout_s,
             patience_s=self._patience_s,
+            resume_within_s=self._resume_within_s,
         )
         worker.start()
         self._service = _Service(worker, shared, Metrics(model.timing.output_rate))
@@ -161,12 +179,22 @@ class Gateway:
             refusal = Closed("client", error.message)
             await _refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
             return socket
+        link = WebSocketLink(socket, request.transport)
+        if request.query.get("resume"):
+            await self._resume(link, caller)
+            return socket
         service = self._admit(caller)
         if isinstance(service, Closed):
             if self._service is not None:
                 self._service.metrics.watch(service)
             await _refuse(socket, RealtimeCodec("refused").encode(service), service)
             return socket
+        call = await self._begin(service, caller, request)
+        await call.carry(link)
+        return socket
+
+    async def _begin(self, service: _Service, caller: Caller, request: web.Request) -> Call:
+        """A new call; it lives until something ends it, whatever becomes of the connection."""
         session_id = f"sess_{uuid4().hex[:24]}"
         peer = " as ".join(filter(None, (request.remote or "a local socket", caller.account.name)))
         watchers = [service.metrics.watch, SessionLog(session_id, peer).watch]
@@ -176,13 +204,44 @@ class Gateway:
         alias = request.query.get("model")
         call = Call(session_id, service.shared, term, model_alias=alias, chosen=chosen, watchers=watchers)
         self._calls[session_id] = call
+        self._visits[session_id] = visit
+        await call.open()
+        life = asyncio.create_task(self._live(call))
+        self._lives.add(life)
+        life.add_done_callback(self._lives.discard)
+        return call
+
+    async def _live(self, call: Call) -> None:
         try:
-            await call.run(WebSocketLink(socket, request.transport))
+            await call.live()
         finally:
-            del self._calls[session_id]
-            visit.leave()
+            del self._calls[call.session.id]
+            self._visits.pop(call.session.id).leave()
             self._ended.set()
-        return socket
+
+    async def _resume(self, link: Link, caller: Caller) -> None:
+        """Let a client that lost its connection go on with its call over this one."""
+
+        def find(session_id: str) -> Call | None:
+            visit = self._visits.get(session_id)
+            return self._calls[session_id] if visit is not None and visit.account is caller.account else None
+
+        try:
+            async with asyncio.timeout(RESUME_PATIENCE_S):
+                message = await link.receive()
+            if isinstance(message, WireError):
+                raise message
+            resume = read_resume(message)
+            call = find(session_of(resume.token))
+            if call is None:
+                raise unknown_token()
+            await call.resume(link, resume)
+        except WireError as error:
+            with contextlib.suppress(ConnectionError):
+                await link.send(RealtimeCodec("refused").encode_error(error))
+            await link.close(Closed("client", error.message), WSCloseCode.POLICY_VIOLATION)
+        except (LinkEndedError, TimeoutError):
+            await link.close(Closed("client", "nothing came that says which call to go on with"))
 
     def _admit(self, caller: Caller | None) -> _Service | Closed:
         """What a new call works with, or why there is none; without a caller, whether any could be."""

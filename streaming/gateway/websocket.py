@@ -2,7 +2,7 @@
 
 import asyncio
 
-from aiohttp import WSCloseCode, WSMsgType, web
+from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
 from streaming.events import Closed
 from streaming.gateway.call import CLOSE_S
@@ -28,6 +28,7 @@ CLOSE_CODES: dict[str, WSCloseCode] = {
     "too_slow": WSCloseCode.POLICY_VIOLATION,
     "shutdown": WSCloseCode.SERVICE_RESTART,
     "fault": WSCloseCode.INTERNAL_ERROR,
+    "lost": WSCloseCode.GOING_AWAY,
 }
 """Official clients connect again by themselves after 1001, 1011, 1012 and 1013, and never after 1000 and 1008."""
 
@@ -79,8 +80,10 @@ class WebSocketLink:
             return text
         if message.type is WSMsgType.BINARY:
             return WireError("invalid_message", "Binary messages mean nothing here: send JSON text, sound as base64.")
-        error = self._socket.exception()
-        raise LinkEndedError(Closed("client", f"the connection was lost: {error}" if error else "the client hung up"))
+        if message.type is WSMsgType.CLOSE or isinstance(message.data, WebSocketError):
+            raise LinkEndedError(Closed("client", "the client hung up"))
+        # no closing frame: the network has ended it, or a peer that answers no ping
+        raise LinkEndedError(Closed("lost", f"the connection was lost: {self._socket.exception()}"), lost=True)
 
     async def send(self, frame: bytes) -> None:
         """Send a text frame. Raises ConnectionError."""

@@ -19,6 +19,12 @@ RESPONSE_CANCEL = "response.cancel"
 
 PLAYBACK_ACK = "playback.ack"
 """extension: how far the listener has got"""
+EVENT_ACK = "event_ack"
+"""extension: events that the client has, by their server_event_seq"""
+SESSION_HEARTBEAT = "session.heartbeat"
+"""extension: is anybody there?"""
+SESSION_RESUME = "session.resume"
+"""extension: the first message of a connection that takes the place of a lost one"""
 
 # ---------------------------------------------------------------- server
 
@@ -57,6 +63,10 @@ OVERLAP_DECISION = "overlap.decision"
 """extension: what sounded over the answer was no interruption"""
 TURN_MEASURED = "omni.turn_measured"
 """extension: how fast an answer came"""
+SESSION_RESUMED = "session.resumed"
+"""extension: all that was missed has been sent again; the call goes on"""
+SESSION_HEARTBEAT_ACK = "session.heartbeat_ack"
+"""extension: somebody is there"""
 SESSION_GO_AWAY = "session.go_away"
 """extension: the session will soon end for want of time"""
 SESSION_CLOSED = "session.closed"

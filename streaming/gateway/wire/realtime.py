@@ -1,11 +1,11 @@
 """OpenAI Realtime (GA) without I/O: the client's JSON to commands, the session's events to JSON.
 
-One RealtimeCodec per connection. The transport owes it this: events and frames are passed in the order in which
+One RealtimeCodec per call. The transport owes it this: events and frames are passed in the order in which
 they happened, and the commands of one frame are handled before the next frame is decoded, because a Fault is
 answered in the name of the latest frame.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,7 @@ from streaming.events import (
 )
 from streaming.gateway.wire import names
 from streaming.gateway.wire.audio import AudioReader
+from streaming.gateway.wire.connection import Acknowledged, Heartbeat, read_acknowledged
 from streaming.gateway.wire.deferred import Undecoded, picture_of_base64
 from streaming.gateway.wire.fields import Fields, WireError, decode_base64
 from streaming.gateway.wire.items import ItemReader
@@ -50,11 +51,13 @@ from streaming.gateway.wire.transcripts import StableText
 
 MAX_FRAME_BYTES = 1024 * 1024
 """what older clients accept"""
+_NUMBER_BYTES = 64
+"""room for the number that a frame is given on its way"""
 
 LONG_SOUND = 128 * 1024
 """characters of base64 (two seconds and more) from which on sound is decoded in the pool"""
 
-Inbound = Command | Undecoded | WireError
+Inbound = Command | Undecoded | WireError | Acknowledged | Heartbeat
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,7 @@ class Carriage:
 
 
 class RealtimeCodec:
-    """Both directions of one connection.
+    """Both directions of one call.
 
     Args:
         connection_id: makes event ids, and ids of items that come without one, unique; the session's id will do.
@@ -75,6 +78,7 @@ class RealtimeCodec:
         expires_at: Unix time at which the server will end the session, if it will.
         carriage: what carries the frames.
         begun: the session as its caller chose it before it was opened, instead of the two before.
+        offer: how the client can come back to the call, for the extension object of session.created.
     """
 
     def __init__(
@@ -83,10 +87,13 @@ class RealtimeCodec:
         model_aliases: tuple[str, ...] = (),
         expires_at: int | None = None,
         begun: SessionObject | None = None,
+        *,
+        offer: Mapping[str, Any] | None = None,
     ) -> None:
         self._suffix = connection_id.removeprefix("sess_")
         self._model_aliases = model_aliases
         self._expires_at = expires_at
+        self._offer = offer or {}
         self._begun = begun
         self._n_ids = 0
         self._session: SessionObject | None = None
@@ -103,7 +110,7 @@ class RealtimeCodec:
 
         Returns:
             in order: commands for the session; Undecoded, whose decode() gives one, in a pool; WireErrors, to be sent
-            back with encode_error. Never raises.
+            back with encode_error; what concerns the connection alone. Never raises.
         """
         self._latest_event_id = None
         try:
@@ -216,6 +223,19 @@ class RealtimeCodec:
     def _cancel(self, fields: Fields, _session: SessionObject) -> list[Inbound]:
         return [Cancel(fields.identifier("response_id"))]
 
+    def _acknowledged(self, fields: Fields, _session: SessionObject) -> list[Inbound]:
+        return [read_acknowledged(fields)]
+
+    def _heartbeat(self, _fields: Fields, _session: SessionObject) -> list[Inbound]:
+        return [Heartbeat()]
+
+    def _resume(self, _fields: Fields, _session: SessionObject) -> list[Inbound]:
+        raise WireError(
+            "invalid_event_for_transport",
+            "This call is under way: the connection that comes back to a lost one is opened with ?resume=1.",
+            "type",
+        )
+
     def _named(self, notes: Iterable[WireError]) -> list[WireError]:
         """Notes that know which message they answer."""
         named = list(notes)
@@ -234,6 +254,22 @@ class RealtimeCodec:
         return self._frame(
             *error_message("invalid_request_error", error.code, error.message, error.param, error.event_id)
         )
+
+    def encode_resumed(self, offer: Mapping[str, Any], n_received: int) -> bytes:
+        """The frame that ends what is sent again to a client that came back.
+
+        Args:
+            offer: how it can come back another time.
+            n_received: messages of it that arrived before the connection was lost.
+        """
+        session = self._opened_session().render()
+        return self._frame(
+            names.SESSION_RESUMED, {"session": session, "omni": {**offer, "received_client_events": n_received}}
+        )
+
+    def encode_heartbeat(self) -> bytes:
+        """The frame that answers a heartbeat."""
+        return self._frame(names.SESSION_HEARTBEAT_ACK, {})
 
     def _messages(self, event: Event) -> Iterable[Message]:
         match event:
@@ -275,6 +311,7 @@ class RealtimeCodec:
             "timing": timing_object(event.timing),
             "voices": event.voices,
             "capabilities": {"vision": event.sees, "transcription": event.settings.transcribes, "tools": False},
+            **self._offer,
         }
         created: Message = (names.SESSION_CREATED, {"session": self._session.render(), "omni": extension})
         notes = [error_message("invalid_request_error", n.code, n.message, n.param, None) for n in session.notes]
@@ -297,7 +334,7 @@ class RealtimeCodec:
 
     def _frame(self, name: str, fields: dict[str, Any]) -> bytes:
         frame = orjson.dumps({"type": name, "event_id": self._new_id("event"), **fields})
-        if len(frame) < MAX_FRAME_BYTES:
+        if len(frame) < MAX_FRAME_BYTES - _NUMBER_BYTES:
             return frame
         message = f"An event {name} of {len(frame)} bytes was left out: no frame may have more than {MAX_FRAME_BYTES}."
         return self._frame(*error_message("server_error", "event_too_large", message, None, None))
@@ -322,6 +359,9 @@ _DECODERS: dict[str, _Decoder] = {
     names.ITEM_DELETE: RealtimeCodec._delete_item,
     names.RESPONSE_CREATE: RealtimeCodec._respond,
     names.RESPONSE_CANCEL: RealtimeCodec._cancel,
+    names.EVENT_ACK: RealtimeCodec._acknowledged,
+    names.SESSION_HEARTBEAT: RealtimeCodec._heartbeat,
+    names.SESSION_RESUME: RealtimeCodec._resume,
 }
 
 
