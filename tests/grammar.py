@@ -79,6 +79,7 @@ class Grammar:
         self._transcribed: set[str] = set()
         self._responses: dict[str, _Response] = {}
         self._active: str | None = None
+        self._left_s = float("inf")
 
     def push(self, message: Mapping[str, Any]) -> None:
         """Take the next message."""
@@ -119,6 +120,11 @@ class Grammar:
     def _session(self, kind: str, message: Mapping[str, Any]) -> None:
         if kind == "session.closed":
             self._closed = True
+            return
+        if kind == "session.go_away":
+            left_s = message["seconds_left"]
+            self._must(left_s < self._left_s, "each announcement of the end leaves less time")
+            self._left_s = left_s
             return
         self._must((kind == "session.created") != self._opened, "session.created comes once, and first")
         self._opened = True

@@ -1,0 +1,116 @@
+"""What keys allow, seen from the client: refusals with advice, announced ends, and nothing of a key in the log."""
+
+import asyncio
+import base64
+import logging
+from collections.abc import AsyncIterator
+
+import aiohttp
+import pytest
+
+from streaming.config import Config
+from streaming.gateway.term import GRACE_S
+from streaming.tdm.clock import ManualClock
+from tests.fakes import ScriptedModel
+from tests.grammar import check
+from tests.streaming.gateway.place import RATE, Peer, call, serving
+
+A, B = {"Authorization": "Bearer sekret-a"}, {"Authorization": "Bearer sekret-b"}
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as http:
+        yield http
+
+
+def errors(peer: Peer) -> list[str]:
+    return [event["error"]["code"] for event in peer.events if event["type"] == "error"]
+
+
+async def test_one_keys_calls_leave_the_others_their_own(http: aiohttp.ClientSession) -> None:
+    async with serving(Config(api_keys=("sekret-a:sessions=1", "sekret-b"))) as place:
+        async with call(http, place, headers=A) as first:
+            await first.until("session.created")
+            async with call(http, place, headers=A) as second:
+                code, reason = await second.closed()
+            assert (code, errors(second)) == (1013, ["session_limit_reached"])
+            assert second.events[-1]["retry_after_s"] > 0
+            assert "1 call" in reason
+            async with call(http, place, headers=B) as third:
+                await third.until("session.created")
+        await place.empty()
+        async with call(http, place, headers=A) as fourth:
+            await fourth.until("session.created")
+
+
+async def test_minutes_end_a_call_with_warning_and_refuse_the_next(http: aiohttp.ClientSession) -> None:
+    clock = ManualClock()
+    async with serving(Config(api_keys=("sekret-a:minutes=2", "sekret-b")), clock=clock) as place:
+        async with call(http, place, headers=A) as peer:
+            await peer.until("session.created")
+            await clock.advance(60.5)
+            first = await peer.until("session.go_away")
+            await clock.advance(50)
+            second = await peer.until("session.go_away")
+            assert (first["seconds_left"], second["seconds_left"]) == (60, 10)
+            await clock.advance(10)
+            code, reason = await peer.closed()
+            assert (code, errors(peer)) == (1008, ["insufficient_quota"])
+            assert "after midnight" in reason
+            check(peer.events)
+            assert 0 < peer.events[-1]["retry_after_s"] <= 24 * 3600
+        await place.empty()
+        async with call(http, place, headers=A) as late:
+            assert (await late.closed())[0] == 1008
+            assert errors(late) == ["insufficient_quota"]
+        async with call(http, place, headers=B) as other:
+            await other.until("session.created")
+
+
+async def test_an_answer_under_way_is_heard_to_its_end(http: aiohttp.ClientSession) -> None:
+    clock = ManualClock()
+    model = ScriptedModel(answer=lambda state, text: "one two three four five six seven eight nine ten .")
+    async with serving(Config(max_session_s=20), model, clock) as place, call(http, place) as peer:
+        await peer.until("session.created")
+        await clock.advance(19)
+        content = [{"type": "input_text", "text": "Count"}]
+        await peer.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
+        await peer.send("response.create")
+        closing = asyncio.create_task(peer.closed())
+        passed_s = 0.0
+        while not closing.done():
+            await clock.advance(0.1)
+            passed_s += 0.1
+            await asyncio.sleep(0.005)
+            assert passed_s < 1 + GRACE_S + 1
+        assert closing.result()[0] == 1001
+    check(peer.events)
+    kinds = [event["type"] for event in peer.events]
+    done = next(event for event in peer.events if event["type"] == "response.done")
+    assert done["response"]["status"] == "completed"
+    assert kinds.index("response.done") < kinds.index("session.closed")
+    sound = [
+        base64.b64decode(event["delta"]) for event in peer.events if event["type"] == "response.output_audio.delta"
+    ]
+    assert len(b"".join(sound)) / 2 / RATE > 2.4
+
+
+async def test_the_log_names_the_key_and_never_shows_it(
+    http: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    async with serving(Config(api_keys=("sekret-a:name=ann:sessions=1", "sekret-b"))) as place:
+        async with call(http, place, headers=A) as peer:
+            await peer.until("session.created")
+            async with call(http, place, headers=A) as refused:
+                await refused.closed()
+            async with call(http, place, protocols=("realtime", "openai-insecure-api-key.sekret-b")) as other:
+                await other.until("session.created")
+            async with call(http, place, headers={"Authorization": "Bearer sekret-wrong"}) as stranger:
+                await stranger.closed()
+        await place.empty()
+    assert "as ann" in caplog.text
+    assert "as key2" in caplog.text
+    assert "sekret" not in caplog.text
+    assert "sekret" not in str([one.events for one in (peer, refused, other, stranger)])
