@@ -146,9 +146,11 @@ class Talker(nn.Module):
         begin = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
         if begin == len(ids):
             return
-        new = torch.tensor(ids[begin:], device=self.emb_text.weight.device)
-        embeddings = self.emb_text(new)
-        embeddings[new == self.config.spk_emb_token_id] = state.speaker
+        new = ids[begin:]
+        embeddings = self.emb_text(torch.tensor(new, device=self.emb_text.weight.device))
+        # By number, not by a mask: the device would have to be waited for to say where the mask is True.
+        for place in (place for place, token in enumerate(new) if token == self.config.spk_emb_token_id):
+            embeddings[place] = state.speaker
         self.model(embeddings.unsqueeze(0), [begin], [state.cache])
         # what lies behind was computed after other text, so it no longer counts as filled
         state.text = list(ids)
