@@ -14,16 +14,21 @@ pytest.importorskip("torch", reason="MiniCPM-o needs torch: pip install -e '.[mi
 import torch
 from openai import AsyncOpenAI
 from openai.resources.realtime.realtime import AsyncRealtimeConnection
+from torch import Tensor
 
 from omni.checkpoint import find
 from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
+from omni.families.minicpm_o_network import Prompt
 from omni.families.minicpm_o_state import State
 from omni.model import Phase
+from omni.nn.cache import KvCache
 from omni.nn.sampling import Draw, by_chance
-from omni.types import Delta
+from omni.types import Delta, Reply, Unit
 from streaming.config import Config
 from streaming.gateway.server import Gateway, listening
 from streaming.tdm.clock import SystemClock
+from streaming.tdm.jobs import Begin, Done, Job, Listen, Open, Result, Step, Work
+from streaming.tdm.worker import Worker
 from tests.fakes import say, silence
 from tests.streaming.gateway.place import RATE, Loudness, encoded
 
@@ -108,3 +113,43 @@ async def test_calls_at_once_get_the_answers_that_they_get_alone(
     assert all(said.text.strip() and said.n_samples for said in alone)
     assert alone[0] != alone[1]
     assert max(batches) == 2
+
+
+def test_a_fault_late_in_a_batch_is_undone_before_each_listens_alone(
+    model: MiniCpmO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = np.random.default_rng(0).normal(0, 0.1, model.timing.unit_samples).astype(np.float32)
+    works: list[Work] = [Listen(Unit(audio=sound)), Listen(Unit(audio=sound[:5_000]))]
+    works += [Begin(Reply(max_tokens=N_TOKENS)), Step(Phase.THINK), Step(Phase.THINK)]
+    expected = worked(model, works, "a")
+    read = model._network.read
+    sizes: list[int] = []
+
+    def faulty(prompts: Sequence[Prompt], caches: Sequence[KvCache]) -> list[Tensor]:
+        sizes.append(len(prompts))
+        states = read(prompts, caches)
+        if len(prompts) > 1:
+            raise RuntimeError("out of memory, when all was written")
+        return states
+
+    monkeypatch.setattr(model._network, "read", faulty)
+    found = worked(model, works, "ab")
+    assert max(sizes) == 2
+    assert found["a"] == found["b"] == expected["a"]
+
+
+def worked(model: MiniCpmO, works: Sequence[Work], sessions: str) -> dict[str, list[tuple[Delta, ...]]]:
+    """What comes of the same work for each session."""
+    found: dict[str, list[tuple[Delta, ...]]] = {name: [] for name in sessions}
+
+    def deliver(result: Result) -> None:
+        assert isinstance(result, Done), result
+        found[result.job.session_id].append(result.deltas)
+
+    worker: Worker[State] = Worker(model, deliver)
+    for number, work in enumerate([Open("", None), *works]):
+        for name in sessions:
+            worker.submit(Job(name, number, 0, work))
+    while worker.step():
+        pass
+    return found
