@@ -56,7 +56,7 @@ class Layout:
     max_slices: int | None = None
     """for each picture; None: the checkpoint's own maximum"""
     numbered: bool = True
-    """pictures carry their number in the conversation"""
+    """pictures carry their number in the conversation, if the checkpoint was trained with numbers"""
 
 
 VIDEO = Layout("", max_slices=1, numbered=False)
@@ -245,7 +245,8 @@ class _Gathered:
                 return self._sound(cast(Pcm, part), sounds)
 
     def _picture(self, picture: Picture) -> str:
-        number = len(self.pictures) if self.layout.numbered else None
+        numbered = self.layout.numbered and self.network.config.use_image_id
+        number = len(self.pictures) if numbered else None
         self.pictures.append(picture)
         height, width, _ = picture.shape
         return self.network.image_text((width, height), self.layout.max_slices, number)

@@ -1,6 +1,7 @@
 """MiniCPM-o outside of a live stream, with the tiny checkpoint; the numbers are tests/parity/test_chats.py's matter."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
@@ -115,6 +116,13 @@ def test_pictures_are_counted_through_the_conversation(chat: Chat) -> None:
     assert f"user\n<image_id>1</image_id>{seen}{slices}\n<image_id>2</image_id>{seen}\nand these?<|im_end|>" in text
     assert "image_id" not in spelled(chat, conversation, Wish(Layout(numbered=False)))
     assert "slice" not in spelled(chat, conversation, Wish(Layout(max_slices=1)))
+
+
+def test_a_checkpoint_may_know_no_numbers(chat: Chat, monkeypatch: pytest.MonkeyPatch) -> None:
+    question = [Message("user", [picture(60, 40)])]
+    assert "<image_id>0</image_id><image>" in spelled(chat, question)
+    monkeypatch.setattr(chat.network, "config", replace(chat.network.config, use_image_id=False))
+    assert "<image_id>" not in spelled(chat, question)
 
 
 def test_sound_or_the_wish_for_it_takes_the_template_for_speech(chat: Chat) -> None:
