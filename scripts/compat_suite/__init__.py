@@ -1,0 +1,1 @@
+"""The clients of others, in their own versions, against the real server."""
