@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from aiohttp import web
 
 from omni.model import Capabilities, Mark, Phase
 from omni.timing import Timing
@@ -101,11 +102,17 @@ async def serve(options: argparse.Namespace) -> None:
     gateway = Gateway(
         Config(port=options.port, max_sessions=options.max_sessions), None, SystemClock(), options.patience_s
     )
+    gateway.app.router.add_get("/tasks", _count_tasks)
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with listening(gateway, "127.0.0.1", options.port):
         gateway.start(SteadyModel(), LoudnessModel() if options.loudness else _silero())
         await stop.wait()
+
+
+async def _count_tasks(_request: web.Request) -> web.Response:
+    """For the bench: how many tasks the event loop holds."""
+    return web.Response(text=str(len(asyncio.all_tasks())))
 
 
 def _silero() -> ActivityModel[Any]:

@@ -1,0 +1,100 @@
+"""Many short calls, one after another: what they leave behind in the server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, dataclass
+
+import aiohttp
+import orjson
+
+from scripts.bench_suite.client import AUDIO_DELTA
+from scripts.bench_suite.load import ask_messages, joined, packet_message
+from scripts.bench_suite.report import Findings, Row
+from scripts.bench_suite.server import Server, running
+
+N_AT_ONCE = 16
+N_PACKETS = 5
+SHARE_TO_WARM = 0.2
+"""of all calls: only after them is compared, since caches and the allocator fill first"""
+N_WEIGHED = 5
+QUIET_S = 2.0
+"""after the last call, before the server is weighed: it lets go of connections in its own time"""
+MEMORY_AIM_MIB = 5.0
+
+Visit = Callable[[], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """What the server holds while nobody calls."""
+
+    n_visits: int
+    rss_mib: float
+    n_tasks: int
+    n_descriptors: int
+    n_threads: int
+
+
+async def measure(n_visits: int) -> Findings:
+    """n_visits calls over WebSocket, each with a little sound, a typed question, and the beginning of an answer."""
+    arguments = ["--max-sessions", str(4 * N_AT_ONCE), "--loudness"]
+    with running("scripts.bench_suite.scripted_server", arguments) as server:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+
+            async def visit() -> None:
+                await _talk_briefly(http, server.realtime_url)
+
+            weights = await weighed(server, visit, n_visits)
+    return findings("WebSocket", weights)
+
+
+async def weighed(server: Server, visit: Visit, n_visits: int) -> list[Weight]:
+    """The server's weight after a share of the visits, and then again and again until all were made."""
+    n_warm = round(n_visits * SHARE_TO_WARM)
+    stops = [n_warm + (n_visits - n_warm) * step // N_WEIGHED for step in range(N_WEIGHED + 1)]
+    weights: list[Weight] = []
+    n_begun = 0
+
+    async def visitor(until: int) -> None:
+        nonlocal n_begun
+        while n_begun < until:
+            n_begun += 1
+            await visit()
+
+    for stop in stops:
+        await asyncio.gather(*(visitor(stop) for _ in range(N_AT_ONCE)))
+        await asyncio.sleep(QUIET_S)
+        weights.append(await _weight(server, n_begun))
+    return weights
+
+
+def findings(transport: str, weights: list[Weight]) -> Findings:
+    """What grew between the first weighing and the last."""
+    first, last = weights[0], weights[-1]
+    n = last.n_visits - first.n_visits
+    rows = [
+        Row(f"{n} short calls ({transport}): memory grew by", last.rss_mib - first.rss_mib, "MiB", n, MEMORY_AIM_MIB),
+        Row(f"{n} short calls ({transport}): tasks left", last.n_tasks - first.n_tasks, "", n, 0),
+        Row(f"{n} short calls ({transport}): descriptors left", last.n_descriptors - first.n_descriptors, "", n, 0),
+        Row(f"{n} short calls ({transport}): threads left", last.n_threads - first.n_threads, "", n, 0),
+    ]
+    return Findings(rows, {f"visits over {transport}": [asdict(weight) for weight in weights]})
+
+
+async def _weight(server: Server, n_visits: int) -> Weight:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{server.port}/tasks") as reply:
+        n_tasks = int(await reply.text())
+    process = server.process
+    return Weight(n_visits, server.rss_mb(), n_tasks, process.num_fds(), process.num_threads())
+
+
+async def _talk_briefly(http: aiohttp.ClientSession, url: str) -> None:
+    async with joined(http, url, vad=True) as socket:
+        for _ in range(N_PACKETS):
+            await socket.send_str(packet_message())
+        for request in ask_messages():
+            await socket.send_str(request)
+        async for message in socket:
+            if orjson.loads(message.data)["type"] == AUDIO_DELTA:
+                return
+    raise RuntimeError(f"a call ended before its answer: closed with {socket.close_code}")
