@@ -72,6 +72,7 @@ class Grammar:
         self._interrupts = True
         self._by_hand = False
         self._event_ids: set[str] = set()
+        self._seq = 0
         self._items: dict[str, str] = {}
         self._adding: str | None = None
         self._speech: str | None = None
@@ -88,6 +89,9 @@ class Grammar:
         event_id = message.get("event_id")
         self._must(isinstance(event_id, str) and event_id not in self._event_ids, "every event has an id of its own")
         self._event_ids.add(str(event_id))
+        if "server_event_seq" in message:
+            self._must(message["server_event_seq"] == self._seq + 1, "events are counted, also over several connections")
+            self._seq += 1
         self._must(not self._closed, "nothing follows session.closed")
         self._must(
             self._opened or kind in ("session.created", "error", "session.closed"), "session.created is the first event"
@@ -125,6 +129,8 @@ class Grammar:
             left_s = message["seconds_left"]
             self._must(left_s < self._left_s, "each announcement of the end leaves less time")
             self._left_s = left_s
+            return
+        if kind == "session.heartbeat_ack":
             return
         self._must((kind == "session.created") != self._opened, "session.created comes once, and first")
         self._opened = True

@@ -1,14 +1,12 @@
 // A call as a state machine: what arrives from the server, the player and the person goes in; messages, sound
 // and a state to be shown come out. No DOM, no audio nodes, no sockets: those are given to it.
 
-import { decode, encode } from "./wire.js";
+import { Line } from "./reconnect.js";
+import { encode } from "./wire.js";
 import { Transcript } from "./transcript.js";
 
-const RETRY_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000];
 const ACK_MS = 250; // of sound heard between two reports of the heard position
 const HISTORY_LINES = 40;
-const CLOSE = { normal: 1000, refused: 1008, restarting: 1012, busy: 1013 };
-const ENDINGS = { too_slow: "tooSlow", quota: "usedUp", expired: "timeUp" }; // for good
 
 /**
  * @typedef {object} CallState
@@ -22,14 +20,11 @@ const ENDINGS = { too_slow: "tooSlow", quota: "usedUp", expired: "timeUp" }; // 
 
 export class Session {
   transcript = new Transcript();
-  #connect;
+  #line;
   #player;
   #onOpened;
   #onChange;
   #settings = {};
-  #transport = null;
-  #retry = null;
-  #attempt = 0;
   #state = { phase: "idle", mood: "listening", notice: null, latencyMs: null, voices: [], voice: null };
   #hearing = false;
   #awaiting = false;
@@ -41,17 +36,20 @@ export class Session {
   #rate = null;
   #transcribes = true; // the server says what it hears
   #speech = { fromMs: 0, ms: 0 }; // the latest of the person
-  #farewell = null;
 
   /**
    * @param {object} ports
-   * @param {(handlers: {onText, onClose}) => object} ports.connect   opens a transport
+   * @param {(wanted: {hello: ?string, onText, onClose}) => object} ports.connect   opens a transport, see reconnect.js
    * @param {object} ports.player      play(item, atMs, samples), finish(item), hush()
    * @param {(opened: object) => void} ports.onOpened   rates are known: microphone and player may start
    * @param {() => void} ports.onChange                 the state or the transcript is another now
    */
   constructor({ connect, player, onOpened, onChange }) {
-    this.#connect = connect;
+    this.#line = new Line(connect, {
+      onEvent: (event) => this.#receive(event),
+      onLost: (kind) => this.#lost(kind),
+      onEnd: (notice) => this.#end(notice),
+    });
     this.#player = player;
     this.#onOpened = onOpened;
     this.#onChange = onChange;
@@ -76,9 +74,8 @@ export class Session {
   start(settings) {
     this.transcript.clear();
     this.#settings = settings;
-    this.#attempt = 0;
     this.#set({ phase: "connecting", notice: null, latencyMs: null });
-    this.#dial();
+    this.#line.dial();
   }
 
   hangUp() {
@@ -87,10 +84,10 @@ export class Session {
 
   /** One packet of the microphone at the wire's rate. */
   hear(samples) {
-    if (this.#state.phase !== "live") return;
-    const picture = this.#transport.congested ? null : this.#picture;
+    if (!this.#line.open) return;
+    const picture = this.#line.congested ? null : this.#picture;
     if (picture) this.#picture = null;
-    this.#transport.sendSound(encode.append(samples, picture));
+    this.#line.sendSound(encode.append(samples, picture));
   }
 
   /** A camera picture, base64 JPEG. Only the newest waits for the next packet. */
@@ -103,10 +100,10 @@ export class Session {
     if (this.#state.phase !== "live") return;
     if (this.#speaking || this.#awaiting || this.#held) {
       this.#silence();
-      this.#transport.send(encode.cancel());
+      this.#line.send(encode.cancel());
     }
-    this.#transport.send(encode.typed(text));
-    this.#transport.send(encode.respond());
+    this.#line.send(encode.typed(text));
+    this.#line.send(encode.respond());
     this.#awaiting = true;
     this.#onChange();
   }
@@ -114,7 +111,7 @@ export class Session {
   /** Another voice or other instructions, from now on. */
   change(settings) {
     this.#settings = { ...this.#settings, ...settings };
-    if (this.#state.phase === "live") this.#transport.send(encode.update(settings));
+    this.#line.send(encode.update(settings));
   }
 
   /** The person has read the notice. */
@@ -153,43 +150,19 @@ export class Session {
 
   #acknowledge(item, answer) {
     answer.ackedMs = answer.heardMs;
-    if (this.#state.phase === "live") this.#transport.send(encode.heard(item, answer.heardMs));
+    if (this.#state.phase === "live") this.#line.send(encode.heard(item, answer.heardMs));
   }
 
   // ------------------------------------------------------------ the connection
 
-  #dial() {
-    this.#transport = this.#connect({
-      onText: (text) => this.#receive(text),
-      onClose: (code, reason) => this.#closed(code, reason),
-    });
-  }
-
-  #closed(code, reason) {
-    const detail = this.#farewell?.message ?? (reason || null);
-    const ended = ENDINGS[this.#farewell?.reason];
-    const { phase } = this.#state;
-    this.#farewell = null;
-    this.#transport = null;
-    this.#resetTurn();
-    if (ended) return this.#end({ kind: ended, detail });
-    if (code === CLOSE.normal) return this.#end({ kind: "ended", detail });
-    if (code === CLOSE.refused) return this.#end({ kind: "refused", detail });
-    if (phase === "connecting") {
-      return this.#end({ kind: code === CLOSE.busy ? "busy" : "unreachable", detail });
-    }
-    if (phase === "live") this.#attempt = 0;
-    if (this.#attempt >= RETRY_MS.length) return this.#end({ kind: "lost", detail: null });
-    const kind = code === CLOSE.restarting ? "restarting" : code === CLOSE.busy ? "waiting" : "reconnecting";
+  /** The line is down. A call that can be resumed stands still; what was received of it may play on. */
+  #lost(kind) {
+    if (kind !== "resuming") this.#resetTurn();
     this.#set({ phase: "reconnecting", notice: { kind, detail: null } });
-    this.#retry = setTimeout(() => this.#dial(), RETRY_MS[this.#attempt]);
-    this.#attempt += 1;
   }
 
   #end(notice) {
-    clearTimeout(this.#retry);
-    this.#transport?.close();
-    this.#transport = null;
+    this.#line.hangUp();
     this.#resetTurn();
     this.#picture = null;
     this.#set({ phase: "idle", notice });
@@ -212,8 +185,7 @@ export class Session {
 
   // ------------------------------------------------------------ the server
 
-  #receive(text) {
-    const event = decode(text);
+  #receive(event) {
     const handler = Session.#handlers[event.kind];
     if (!handler) return;
     handler.call(this, event);
@@ -222,16 +194,23 @@ export class Session {
 
   static #handlers = {
     opened(event) {
+      if (this.#state.phase === "reconnecting") this.#resetTurn();
       const { voice, instructions } = this.#settings;
       this.#rate = event.wireRate;
       this.#transcribes = event.transcribes;
       const wanted = event.voices.includes(voice) ? voice : null;
       this.#set({ phase: "live", notice: null, voices: event.voices, voice: wanted ?? event.voice });
-      if (wanted || instructions) this.#transport.send(encode.update({ voice: wanted, instructions }));
+      if (wanted || instructions) this.#line.send(encode.update({ voice: wanted, instructions }));
       for (const line of this.transcript.history().slice(-HISTORY_LINES)) {
-        this.#transport.send(encode.history(line));
+        this.#line.send(encode.history(line));
       }
       this.#onOpened(event);
+    },
+
+    resumed() {
+      this.#set({ phase: "live", notice: null });
+      const [item, answer] = this.#latest();
+      if (answer) this.#acknowledge(item, answer);
     },
 
     updated({ voice }) {
@@ -340,10 +319,6 @@ export class Session {
 
     goAway({ message }) {
       this.#state.notice = { kind: "goingAway", detail: message };
-    },
-
-    farewell(event) {
-      this.#farewell = event;
     },
 
     fault({ code, message }) {

@@ -82,6 +82,21 @@ const messages = {
   heard(itemId, heardMs) {
     return { type: "playback.ack", item_id: itemId, audio_end_ms: Math.round(heardMs) };
   },
+
+  /** Every event up to this number has come. */
+  received(seq) {
+    return { type: "event_ack", server_event_seq: seq };
+  },
+
+  /** Is anybody there? */
+  heartbeat() {
+    return { type: "session.heartbeat" };
+  },
+
+  /** Over another connection: go on with the call that the token stands for, after this event. */
+  resume(token, seq) {
+    return { type: "session.resume", resume_token: token, last_event_seq: seq };
+  },
 };
 
 /** The same names as functions that return text ready to be sent. */
@@ -106,7 +121,13 @@ function opened({ session, omni }) {
     packetMs: extension.timing?.packet_ms ?? 20,
     // null: this server will not say what it hears.
     transcribes: session.audio?.input?.transcription !== null,
+    ...comingBack(extension),
   };
+}
+
+/** How a call that loses its connection is taken up; token null: not at all. */
+function comingBack(extension) {
+  return { resumeToken: extension.resume_token ?? null, resumeWithinMs: (extension.resume_within_s ?? 0) * 1000 };
 }
 
 function responseEnded({ response }) {
@@ -123,6 +144,11 @@ function responseEnded({ response }) {
 
 const decoders = {
   "session.created": opened,
+  "session.resumed": ({ omni }) => ({
+    kind: "resumed",
+    received: omni.received_client_events,
+    ...comingBack(omni),
+  }),
   "session.updated": ({ session }) => ({ kind: "updated", voice: session.audio?.output?.voice ?? null }),
   "input_audio_buffer.speech_started": (m) => ({ kind: "speechStarted", itemId: m.item_id, atMs: m.audio_start_ms }),
   "input_audio_buffer.speech_stopped": (m) => ({ kind: "speechStopped", itemId: m.item_id, atMs: m.audio_end_ms }),
@@ -186,5 +212,6 @@ const decoders = {
 export function decode(text) {
   const json = JSON.parse(text);
   const decoder = Object.hasOwn(decoders, json.type) ? decoders[json.type] : null;
-  return decoder ? decoder(json) : { kind: "other", type: json.type };
+  const event = decoder ? decoder(json) : { kind: "other", type: json.type };
+  return json.server_event_seq ? { ...event, seq: json.server_event_seq } : event;
 }

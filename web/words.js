@@ -77,6 +77,11 @@ const NOTICES = {
     body: "Trying to reach the server again. Your conversation is kept.",
     actions: [],
   },
+  resuming: {
+    title: "Connection lost",
+    body: "Reconnecting. Omni waits for you, and the call goes on where it stopped.",
+    actions: [],
+  },
   restarting: {
     title: "The server is restarting",
     body: "You will be connected again in a few seconds. Your conversation is kept.",

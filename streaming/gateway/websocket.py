@@ -16,6 +16,8 @@ _MOST_FRAME_BYTES = 2 * MAX_FRAME_BYTES
 and its sender would never see why"""
 HEARTBEAT_S = 20.0
 """a peer that answers no ping for half as long has vanished"""
+ABANDONED = 4000
+"""closing code of a client that gave up the connection, not the call: it comes back over another"""
 _REASON_BYTES = 123
 """what a close frame can hold"""
 
@@ -80,9 +82,10 @@ class WebSocketLink:
             return text
         if message.type is WSMsgType.BINARY:
             return WireError("invalid_message", "Binary messages mean nothing here: send JSON text, sound as base64.")
-        if message.type is WSMsgType.CLOSE or isinstance(message.data, WebSocketError):
+        hung_up = message.type is WSMsgType.CLOSE and message.data != ABANDONED
+        if hung_up or isinstance(message.data, WebSocketError):
             raise LinkEndedError(Closed("client", "the client hung up"))
-        # no closing frame: the network has ended it, or a peer that answers no ping
+        # mostly without a closing frame: the network has ended it, or a peer that answers no ping
         raise LinkEndedError(Closed("lost", f"the connection was lost: {self._socket.exception()}"), lost=True)
 
     async def send(self, frame: bytes) -> None:

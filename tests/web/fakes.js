@@ -11,12 +11,16 @@ export class FakeTransport {
   }
   send(text) {
     this.sent.push(JSON.parse(text));
+    return true;
   }
   sendSound(text) {
-    this.send(text);
+    return this.send(text);
   }
   close() {
     this.closed = true;
+  }
+  abandon() {
+    this.abandoned = true;
   }
   /** The server says these. */
   says(...events) {
