@@ -119,7 +119,7 @@ def _tame_threads() -> None:
 def _serve(config: Config, _: argparse.Namespace) -> int:
     from streaming import logs
     from streaming.gateway import models
-    from streaming.gateway.server import serve
+    from streaming.gateway.listening import serve
 
     logs.configure(config.log_level, as_json=config.log_json)
     try:

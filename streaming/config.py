@@ -26,6 +26,10 @@ NANO = "nano"
 MODES = ("omni", "audio_assistant", "audio_roleplay", "voice_cloning", "default")
 LANGUAGES = ("zh", "en")
 LOG_LEVELS = ("debug", "info", "warning", "error")
+INSTALL = "run in the project's folder: .venv/bin/pip install -c constraints.txt -e '.[{}]'"
+"""what to do about missing packages of an extra"""
+INSTALL_CHECKPOINTS = INSTALL.format("minicpm-o")
+"""… of what a model that is read from a checkpoint needs beside the default's packages"""
 
 _SECRET = "hidden"
 
@@ -49,8 +53,21 @@ def _option(default: Any, text: str, *, group: str, secret: bool = False) -> Any
 class Config:
     """What the person who starts the server may choose. Seconds where a name ends in _s."""
 
-    host: str = _option("127.0.0.1", "address to listen on; 0.0.0.0 for every network", group="server")
+    host: str | None = _option(
+        None,
+        "address to listen on; 0.0.0.0 for every network (default 127.0.0.1; every network with TLS, and then with a "
+        "key that is made if none is given)",
+        group="server",
+    )
     port: int = _option(8000, "port to listen on; 0 takes a free one", group="server")
+    tls: bool = _option(
+        False, "speak https, which phones need to call: with a certificate that is made and kept", group="server"
+    )
+    tls_cert: str | None = _option(None, "file with a certificate of your own and its chain, as PEM", group="server")
+    tls_key: str | None = _option(None, "file with the private key of --tls-cert, as PEM", group="server")
+    data_dir: str | None = _option(
+        None, "folder for what the server makes and keeps (default ~/.local/share/omni-live)", group="server"
+    )
     max_sessions: int = _option(4, "conversations at the same time; more are told to try later", group="server")
     max_session_s: float = _option(3600.0, "longest conversation, in seconds", group="server")
     idle_timeout_s: float = _option(300.0, "a client that sends nothing for so many seconds is let go", group="server")
@@ -120,6 +137,8 @@ class Config:
             read_keys(self.api_keys)
         except ValueError as error:
             raise ConfigError(f"api_keys: {error}") from error
+        if (self.tls_cert is None) != (self.tls_key is None):
+            raise ConfigError("tls_cert and tls_key belong together: name both files, or neither")
         for origin in self.allowed_origins:
             _require(_is_origin(origin), "allowed_origins", origin, "scheme://host[:port] without a path")
         if self.llm_url is None and (self.llm_model or self.llm_api_key):
@@ -142,6 +161,21 @@ class Config:
             raise ConfigError(f"revision is of a model on the hub, and {self.model} is a folder; leave it out")
 
     @property
+    def secure(self) -> bool:
+        """The server speaks https."""
+        return self.tls or self.tls_cert is not None
+
+    @property
+    def listens_on(self) -> str:
+        """The address to listen on."""
+        return self.host or ("0.0.0.0" if self.secure else "127.0.0.1")
+
+    @property
+    def data_folder(self) -> Path:
+        """Where the server keeps what it makes. It need not exist yet."""
+        return Path(self.data_dir or "~/.local/share/omni-live").expanduser()
+
+    @property
     def folder(self) -> Path | None:
         """The folder that model names; None: it is nano, or on the hub."""
         folder = Path(self.model).expanduser()
@@ -161,10 +195,14 @@ class Config:
         return "\n".join(lines) + "\n"
 
 
-def nearest_flag(word: str) -> str:
-    """What a person who typed an unknown flag may have meant, as the end of a sentence; "" if nothing is near."""
-    known = [f"--{field.name.replace('_', '-')}" for field in dataclasses.fields(Config)]
-    near = difflib.get_close_matches(word.partition("=")[0], known, n=1, cutoff=0.5)
+def nearest_flag(word: str, known: Iterable[str]) -> str:
+    """What a person who typed an unknown flag may have meant, as the end of a sentence; "" if nothing is near.
+
+    Args:
+        word: what was typed.
+        known: the flags of the command in question, such as --port.
+    """
+    near = difflib.get_close_matches(word.partition("=")[0], list(known), n=1, cutoff=0.7)
     return f"; did you mean {near[0]}?" if near else ""
 
 
@@ -204,6 +242,9 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str]) -> Config:
     path = flags.get("config") or environment.get(FILE_VARIABLE)
     values = _from_file(Path(path), names) if path else {}
     values |= _from_environment(environment, names)
+    # where the system has a place of its own for data; a relative path there means nothing, says its specification
+    if Path(shared := environment.get("XDG_DATA_HOME", "")).is_absolute():
+        values.setdefault("data_dir", (str(Path(shared, "omni-live")), "XDG_DATA_HOME"))
     values |= {name: (flags[name], f"--{name.replace('_', '-')}") for name in names if name in flags}
     types = get_type_hints(Config)
     return Config(**{name: _convert(types[name], value, source) for name, (value, source) in values.items()})

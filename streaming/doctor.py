@@ -10,6 +10,7 @@ import os
 import pkgutil
 import re
 import socket
+import ssl
 import sys
 import urllib.request
 from collections.abc import Iterable, Iterator
@@ -19,7 +20,7 @@ from types import ModuleType
 import omni.packaged
 from omni.packaged import activity
 from omni.packaged.files import MissingModelError, ModelFile
-from streaming.config import NANO, Config
+from streaming.config import INSTALL, NANO, Config
 from streaming.gateway.http import find_page
 
 _DISTRIBUTION = "omni-live"
@@ -76,22 +77,24 @@ def _packages(*extras: str) -> Iterator[Finding]:
     try:
         own = importlib.metadata.distribution(_DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
-        yield Finding(
-            False, f"{_DISTRIBUTION} is not installed; run ./scripts/serve, or: pip install -e '.[{','.join(extras)}]'"
-        )
+        yield Finding(False, f"{_DISTRIBUTION} is not installed; {INSTALL.format(','.join(extras))}")
         return
     yield Finding(True, f"{_DISTRIBUTION} {own.version}")
-    wanted = {f'"{extra}"' for extra in extras}
-    names: dict[str, None] = {}
+    # by name, the first extra that asks for it; what the project needs without any comes with each of them
+    names: dict[str, str] = {}
     for requirement in own.requires or []:
         condition = requirement.partition(";")[2].replace("'", '"')
-        if "extra ==" not in condition or any(extra in condition for extra in wanted):
-            names[re.split(r"[^\w.-]", requirement, maxsplit=1)[0]] = None
-    for name in names:
+        for extra in extras:
+            if "extra ==" not in condition or f'"{extra}"' in condition:
+                names.setdefault(re.split(r"[^\w.-]", requirement, maxsplit=1)[0], extra)
+    missing: dict[str, list[str]] = {}
+    for name, extra in names.items():
         try:
             yield Finding(True, f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
-            yield Finding(False, f"{name} is not installed; run: pip install -c constraints.txt {name}")
+            missing.setdefault(extra, []).append(name)
+    for extra, absent in missing.items():
+        yield Finding(False, f"not installed: {', '.join(absent)}; {INSTALL.format(extra)}")
 
 
 def _models() -> Iterator[Finding]:
@@ -128,25 +131,28 @@ def _page() -> Finding:
 
 def _answers(config: Config) -> bool:
     """An Omni server is there already."""
-    host = f"[{config.host}]" if ":" in config.host else config.host
+    host = f"[{config.listens_on}]" if ":" in config.listens_on else config.listens_on
+    # its certificate may be one that it made itself, and nothing is told to it
+    unverified = ssl._create_unverified_context() if config.secure else None
+    address = f"{'https' if config.secure else 'http'}://{host}:{config.port}"
     try:
-        with urllib.request.urlopen(f"http://{host}:{config.port}/health", timeout=2) as reply:
+        with urllib.request.urlopen(f"{address}/health", timeout=2, context=unverified) as reply:
             return "status" in json.load(reply)
     except (OSError, ValueError):
         return False
 
 
 def _port(config: Config) -> Finding:
-    with socket.socket(socket.AF_INET6 if ":" in config.host else socket.AF_INET) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in config.listens_on else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((config.host, config.port))
+            probe.bind((config.listens_on, config.port))
         except OSError as error:
             if _answers(config):
-                return Finding(True, f"port {config.port} of {config.host} is in use by Omni, which is running")
+                return Finding(True, f"port {config.port} of {config.listens_on} is in use by Omni, which is running")
             reason = error.strerror or str(error)
-            return Finding(False, f"port {config.port} of {config.host}: {reason}; choose another with --port")
-    return Finding(True, f"port {config.port} of {config.host} is free")
+            return Finding(False, f"port {config.port} of {config.listens_on}: {reason}; choose another with --port")
+    return Finding(True, f"port {config.port} of {config.listens_on} is free")
 
 
 def _endpoint(config: Config) -> Iterator[Finding]:

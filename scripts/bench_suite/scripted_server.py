@@ -17,8 +17,9 @@ from omni.model import Capabilities, Mark, Phase
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
 from streaming.config import Config
+from streaming.gateway.listening import listening
 from streaming.gateway.media import ActivityModel
-from streaming.gateway.server import PATIENCE_S, Gateway, listening
+from streaming.gateway.server import PATIENCE_S, Gateway
 from streaming.tdm.clock import SystemClock
 
 PIECE_S = 0.2

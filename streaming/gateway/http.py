@@ -67,7 +67,7 @@ def is_known_host(request: web.Request, config: Config) -> bool:
     if config.api_keys or named is None:
         return True
     name = _host_name(f"//{named}")
-    known = {_host_name(origin) for origin in config.allowed_origins} | {config.host.lower(), *_LOCAL_NAMES}
+    known = {_host_name(origin) for origin in config.allowed_origins} | {config.listens_on.lower(), *_LOCAL_NAMES}
     return name is not None and (name in known or _is_address(name))
 
 
@@ -84,6 +84,11 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_local(host: str) -> bool:
+    """Whether a host is this machine and cannot be another."""
+    return host in _LOCAL_NAMES or (_is_address(host) and ipaddress.ip_address(host).is_loopback)
 
 
 def error_response(status: int, code: str, message: str, param: str | None = None) -> web.Response:

@@ -1,13 +1,10 @@
-"""The server: one port for the page, /v1/realtime and what monitors ask, with the engine in a thread behind it."""
+"""The server's routes: the page, /v1/realtime and what monitors ask, with the engine in a thread behind them."""
 
 import asyncio
 import contextlib
-import errno
 import logging
-import signal
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +31,7 @@ from streaming.gateway.wire.realtime import RealtimeCodec
 from streaming.keys import read_keys
 from streaming.logs import SessionLog
 from streaming.metrics import CONTENT_TYPE, Metrics
-from streaming.tdm.clock import Clock, SystemClock
+from streaming.tdm.clock import Clock
 from streaming.tdm.jobs import Result
 from streaming.tdm.pipeline import Engine
 from streaming.tdm.worker import Worker
@@ -49,13 +46,6 @@ STOP_S = 5.0
 """time that calls have to end when the server stops"""
 _MEDIA_THREADS = 2
 """decode pictures and long sound; voice activity has a thread of its own, so that it never waits behind these"""
-
-
-Load = Callable[[Config], tuple[OmniModel[Any], ActivityModel[Any]]]
-
-
-class StartError(RuntimeError):
-    """The server cannot start. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,65 +287,3 @@ async def _refuse(socket: Socket, frames: list[bytes], closed: Closed, code: int
     except ConnectionError:
         return
     await link.close(closed, code)
-
-
-@asynccontextmanager
-async def listening(gateway: Gateway, host: str, port: int) -> AsyncIterator[str]:
-    """Serve a gateway on a port; gives its address, such as http://127.0.0.1:8000.
-
-    Raises:
-        StartError: nothing can listen there.
-    """
-    runner = web.AppRunner(gateway.app, access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    try:
-        try:
-            await web.TCPSite(runner, host, port).start()
-        except OSError as error:
-            raise StartError(_why_not_there(host, port, error)) from error
-        shown = "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host
-        yield f"http://{f'[{shown}]' if ':' in shown else shown}:{runner.addresses[0][1]}"
-    finally:
-        await gateway.stop()
-        await runner.cleanup()
-
-
-def _why_not_there(host: str, port: int, error: OSError) -> str:
-    if error.errno == errno.EADDRINUSE:
-        return f"port {port} of {host} is in use: end the program that has it, or choose another with --port"
-    if error.errno == errno.EACCES:
-        return f"port {port} may not be used by this user: choose one above 1023 with --port"
-    return f"cannot listen on {host}:{port}: {error.strerror or error}"
-
-
-async def serve(config: Config, load: Load) -> None:
-    """Run a server until SIGINT or SIGTERM.
-
-    Args:
-        config: what the person chose.
-        load: gives the model and voice activity, warm; called in a thread.
-
-    Raises:
-        StartError: the port cannot be had.
-        RuntimeError: the models cannot be had; the message says what to do.
-    """
-    clock = SystemClock()
-    started_s = clock.now_s()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    page = http.find_page()
-    if page is None:
-        log.warning("the page (web/) was not found; only the protocol is served")
-    gateway = Gateway(config, page, clock)
-    stopped = asyncio.create_task(stop.wait())
-    # Listens before it loads: that the port is taken is better known now than after the models are warm.
-    async with listening(gateway, config.host, config.port) as address:
-        loading = asyncio.create_task(asyncio.to_thread(load, config))
-        await asyncio.wait({loading, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        if stop.is_set():
-            return
-        gateway.start(*loading.result())
-        print(f"Omni is ready: {address} ({clock.now_s() - started_s:.1f} s)", flush=True)
-        await stopped
-        print("Omni stops.", flush=True)

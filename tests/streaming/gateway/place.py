@@ -15,7 +15,8 @@ from aiohttp import WSMsgType
 from omni.timing import Timing
 from omni.types import Pcm
 from streaming.config import Config
-from streaming.gateway.server import Gateway, listening
+from streaming.gateway.listening import listening
+from streaming.gateway.server import Gateway
 from streaming.tdm.clock import Clock, SystemClock
 from tests.fakes import ScriptedModel
 

@@ -25,7 +25,8 @@ from omni.nn.cache import KvCache
 from omni.nn.sampling import Draw, by_chance
 from omni.types import Delta, Reply, Unit
 from streaming.config import Config
-from streaming.gateway.server import Gateway, listening
+from streaming.gateway.listening import listening
+from streaming.gateway.server import Gateway
 from streaming.tdm.clock import SystemClock
 from streaming.tdm.jobs import Begin, Done, Job, Listen, Open, Result, Step, Work
 from streaming.tdm.worker import Worker

@@ -9,7 +9,8 @@ import pytest
 from openai import AsyncOpenAI
 
 from streaming.config import Config
-from streaming.gateway.server import Gateway, listening
+from streaming.gateway.listening import listening
+from streaming.gateway.server import Gateway
 from streaming.tdm.clock import ManualClock, SystemClock
 from tests.streaming.gateway.place import Place, call, serving
 

@@ -19,7 +19,8 @@ from openai import AsyncOpenAI
 from omni.types import Delta, Picture, Transcript, Unit
 from streaming.config import Config
 from streaming.gateway import websocket
-from streaming.gateway.server import Gateway, StartError, listening
+from streaming.gateway.listening import StartError, listening
+from streaming.gateway.server import Gateway
 from streaming.gateway.wire import deferred
 from streaming.tdm.clock import ManualClock, SystemClock
 from tests.fakes import ScriptedModel, ScriptedState, read, say, silence
