@@ -37,6 +37,8 @@ class Capabilities:
     """listen() reports what the user said"""
     max_batch: int = 1
     """sessions that one call may serve; 1: rows would only be looped over"""
+    max_text_bytes: int | None = None
+    """of one typed message or of instructions, in UTF-8; None: as long as the wire lets through"""
 
 
 class OmniModel(Protocol[StateT]):

@@ -40,6 +40,7 @@ from streaming.events import (
 )
 from streaming.tdm.clock import Clock
 from streaming.tdm.conversation import Conversation, Outlet, opening
+from streaming.tdm.dialogue import text_of
 from streaming.tdm.jobs import Result, Truncate
 from streaming.tdm.listener import Listener
 from streaming.tdm.pipeline import Engine
@@ -150,6 +151,7 @@ class Session:
             raise RefusedError(
                 "invalid_value", f"There is no voice {settings.voice!r}; choose one of {', '.join(voices)}."
             )
+        self._refuse_long(settings.instructions, "session.instructions")
         before, self._talk.settings = self._talk.settings, settings
         self._listener.detect(settings.turn_detection)
         if (settings.instructions, settings.voice) != (before.instructions, before.voice):
@@ -157,6 +159,7 @@ class Session:
         self._outlet.send(Updated(settings))
 
     def _create(self, item: Item, after: str | None) -> None:
+        self._refuse_long(text_of(item.parts), "item.content")
         sounds = [part.pcm for part in item.parts if isinstance(part, AudioPart) and part.pcm is not None]
         at_end = after in (None, self._talk.dialogue.last_id)
         if sounds and not (at_end and self.idle):
@@ -189,6 +192,7 @@ class Session:
                 "conversation_already_has_active_response",
                 f"Response {self._speaker.response_id} is under way; wait for response.done or cancel it.",
             )
+        self._refuse_long(options.instructions or "", "response.instructions")
         self._speaker.discard()
         self._listener.make_way()
         if self._talk.stale:
@@ -220,6 +224,15 @@ class Session:
             else:
                 self._refresh()
             self._outlet.send(ItemTruncated(item_id, part.duration_s, part.transcript or ""))
+
+    def _refuse_long(self, text: str, name: str) -> None:
+        """Before it stands in the conversation: there it would fail again with every answer."""
+        most = self._talk.capabilities.max_text_bytes
+        if most is not None and len(text.encode()) > most:
+            raise RefusedError(
+                "string_above_max_length",
+                f"{name} has more than {most} bytes, the most that this model reads at a time; shorten it.",
+            )
 
     def _answer_ended(self, error: str | None) -> None:
         if error is not None:

@@ -1,11 +1,13 @@
 """What one client can make the server hold is bounded, and the others notice nothing of it."""
 
-from streaming.commands import AppendAudio, Commit, CreateItem, DeleteItem, Respond
-from streaming.events import Fault, Item, Settings, TextPart
+from dataclasses import replace
+
+from streaming.commands import AppendAudio, Commit, CreateItem, DeleteItem, Respond, Update
+from streaming.events import Fault, Item, ReplyOptions, Settings, TextPart
 from streaming.tdm.conversation import MAX_REPLAYED
 from streaming.tdm.dialogue import text_of
 from streaming.tdm.pipeline import MAX_JOBS
-from tests.fakes import TIMING, Client, Stage, say
+from tests.fakes import TIMING, Client, ScriptedModel, Stage, say
 
 
 def typed(text: str, item_id: str = "item_typed") -> CreateItem:
@@ -56,3 +58,20 @@ async def test_sound_that_a_slow_engine_did_not_take_is_told_once_a_turn() -> No
     await stage.hear((client, say("short")))
     await client.do(Commit())
     assert client.of(Fault) == [fault]
+
+
+async def test_text_that_the_model_cannot_read_at_once_is_refused_before_it_stands_in_the_conversation() -> None:
+    model = ScriptedModel()
+    model.capabilities = replace(model.capabilities, max_text_bytes=20)
+    stage = Stage(model)
+    client = await stage.join()
+    await client.do(typed("twenty bytes at most"))
+    await client.do(typed("twenty letters: 五六七八", "item_long"))
+    await client.do(Update(Settings("instructions that are far too long")))
+    await client.do(Respond(ReplyOptions(instructions="and these here as well")))
+    faults = [event.code for event in client.events if isinstance(event, Fault)]
+    assert faults == ["string_above_max_length"] * 3
+    assert [item.id for item in client.session.items] == ["item_typed"]
+    await client.do(Respond())
+    await stage.wait(2.0, client)
+    assert last_said(client) == "You said twenty bytes at most ."

@@ -8,7 +8,6 @@ released code keeps whatever was written ahead of the sound.
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,7 +16,7 @@ from omni.audio.clips import CLIP_S
 from omni.audio.encoder import AudioState
 from omni.audio.sound import decode_sound
 from omni.checkpoint import Checkpoint, CheckpointError
-from omni.families.minicpm_o_network import Network, Prompt, load_network
+from omni.families.minicpm_o_network import Network, Prompt, Vocabulary, load_network
 from omni.families.minicpm_o_state import Answer, Mark, State, later
 from omni.model import Capabilities, Phase
 from omni.nn.cache import KvCache
@@ -32,14 +31,13 @@ from omni.text.template import (
     USER_START,
     Language,
     Mode,
-    Tokenizer,
     as_text,
     closing,
     message,
     system_prompt,
     unit,
 )
-from omni.text.tokenizer import Decoder, TextStream
+from omni.text.tokenizer import TextStream
 from omni.text.window import Ledger, Window
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, Unit, Voice
@@ -55,14 +53,14 @@ LONGEST = WINDOW.limit + 1_024
 """tokens that a session comes to hold: an answer is not interrupted by forgetting"""
 _LONGEST_TEXT = WINDOW.limit // 2
 """tokens of typed text or of instructions"""
+_MAX_TEXT_BYTES = 12_000
+"""the same in bytes: what any language needs no more tokens for"""
+_LONGEST_ANSWER = 1_000
+"""tokens of an answer, whoever asks for more: with it a session stays below LONGEST"""
 _KEPT_OPENINGS = 4
 """system prompts whose caches are kept: sessions that begin alike begin at once"""
 _SHORTEST_REFERENCE_S = 1.0
 _SAMPLING = TextSampling()
-
-
-class Vocabulary(Tokenizer, Decoder, Protocol):
-    """Both ways of the language model's tokenizer."""
 
 
 class MiniCpmO:
@@ -108,7 +106,12 @@ class MiniCpmO:
         """what of a long conversation is remembered"""
         self._openings: OrderedDict[tuple[str, Voice | None], KvCache] = OrderedDict()
         self.capabilities = Capabilities(
-            name, (Voice("default", language),), network.seeing is not None, transcribes=False, max_batch=_MAX_BATCH
+            name,
+            (Voice("default", language),),
+            network.seeing is not None,
+            transcribes=False,
+            max_batch=_MAX_BATCH,
+            max_text_bytes=_MAX_TEXT_BYTES,
         )
 
     def add_voices(self, references: Sequence[tuple[str, Pcm]]) -> None:
@@ -270,7 +273,7 @@ class MiniCpmO:
         if answer.decoding is None:
             ids = self._tokenizer.encode(closing(answer.before) + SPEECH_START)
             answer.first_id_at = state.end + len(ids)
-            limit = answer.reply.max_tokens or _MAX_TOKENS
+            limit = min(answer.reply.max_tokens or _MAX_TOKENS, _LONGEST_ANSWER)
             answer.decoding = Decoding(state.cache, ids, self._sampling, state.draw, self._terminators, limit)
         return answer.decoding
 

@@ -15,8 +15,7 @@ from torch import Tensor
 
 from omni.audio.clips import cut_clips
 from omni.audio.features import HOP_SAMPLES
-from omni.families.minicpm_o import Vocabulary
-from omni.families.minicpm_o_network import Network, Prompt
+from omni.families.minicpm_o_network import Network, Prompt, Vocabulary
 from omni.nn.sampling import Draw, TextSampling, by_chance
 from omni.speech.streaming import Synthesis
 from omni.text import template

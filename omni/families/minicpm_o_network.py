@@ -6,6 +6,7 @@ Written below the family, on ids and features, so that a live stream (minicpm_o)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +23,15 @@ from omni.speech.vocoder import Vocoder
 from omni.text.llm import LanguageModel, place_each, place_features
 from omni.text.released import LlmTokenizer, TalkerVocabulary
 from omni.text.template import Markers, Tokenizer, audio_placeholder, image_placeholder
+from omni.text.tokenizer import Decoder
 from omni.types import Pcm, Picture
 from omni.vision.encoder import VisionEncoder
 from omni.vision.resampler import VisionResampler
 from omni.vision.slicing import Size, plan_slices, strips
+
+
+class Vocabulary(Tokenizer, Decoder, Protocol):
+    """Both ways of the language model's tokenizer."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -57,18 +57,6 @@ class TalkerState:
         """An equal state that shares nothing that changes."""
         return replace(self, cache=self.cache.clone(), text=list(self.text), frames=list(self.frames))
 
-    def truncate(self, n_frames: int) -> None:
-        """Forget all frames but the first n, and that the speech had ended.
-
-        Raises:
-            ValueError: there are fewer.
-        """
-        if not 0 <= n_frames <= len(self.frames):
-            raise ValueError(f"cannot cut to {n_frames} frames: there are {len(self.frames)}")
-        # the cache needs no cut: its slots are numbered by frames, and are written before they are read
-        del self.frames[n_frames:]
-        self.finished = False
-
 
 class Projector(nn.Module):
     """From the language model's width to the talker's."""

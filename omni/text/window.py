@@ -43,10 +43,6 @@ class Ledger:
     _gaps: list[Span] = field(default_factory=list)
     """what was forgotten, ascending"""
 
-    def copy(self) -> "Ledger":
-        """An equal ledger that goes its own way."""
-        return Ledger(self.prompt_end, list(self._turns), list(self._units), list(self._gaps))
-
     def open_turn(self, slot: int) -> None:
         """A turn begins at this slot: with what opens the user's message, after what closes the answer before it."""
         self._turns.append(self.place(slot))

@@ -10,11 +10,13 @@ from omni.types import Picture
 
 MAX_PIXELS = 4096 * 4096
 """about the largest camera still; decoded it takes 50 MB"""
+LONGEST_SIDE = 1280
+"""of a camera picture: nobody downstream looks at more"""
 
 _FORMATS = ("JPEG", "PNG")
 
 
-def decode_image(data: bytes, max_pixels: int = MAX_PIXELS, longest_side: int = 1280) -> Picture:
+def decode_image(data: bytes, max_pixels: int = MAX_PIXELS, longest_side: int = LONGEST_SIDE) -> Picture:
     """Decode a JPEG or PNG, upright, without alpha, and no larger than anybody downstream looks at.
 
     Args:

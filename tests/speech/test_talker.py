@@ -105,24 +105,6 @@ def test_a_clone_goes_its_own_way(talker: Talker) -> None:
     assert not torch.equal(torch.stack(twin.frames), torch.stack(state.frames))
 
 
-def test_what_was_cut_off_is_forgotten(talker: Talker) -> None:
-    state = opened(talker, TEXT)
-    talker.generate([state], [tiny.ending([20])])
-    assert state.finished
-    state.truncate(11)
-    assert not state.finished
-    fresh = opened(talker, TEXT)
-    fresh.frames = state.frames[:11]
-    for length in range(11):
-        shorter = fresh.clone()
-        shorter.truncate(length)
-        talker.logits([shorter])
-        fresh.cache = shorter.cache
-    torch.testing.assert_close(talker.logits([state]), talker.logits([fresh]))
-    with pytest.raises(ValueError, match="cannot cut to 12 frames"):
-        state.truncate(12)
-
-
 def test_a_growing_cache_is_invisible(talker: Talker, monkeypatch: pytest.MonkeyPatch) -> None:
     roomy = speak(talker, [opened(talker, TEXT)], [45])
     monkeypatch.setattr(talker_module, "_FIRST_FRAMES", 7)

@@ -1,5 +1,6 @@
 """What is forgotten, against a slow twin that keeps every token as an object in a list."""
 
+from copy import deepcopy
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
@@ -127,7 +128,7 @@ class Calls(RuleBasedStateMachine):
         for start, end in self.ledger.shrink(len(self.cache), window):
             assert PROMPT <= start < end
             del self.cache[start:end]
-        before = self.ledger.copy()
+        before = deepcopy(self.ledger)
         assert not self.ledger.shrink(len(self.cache), window), "what may go went the first time"
         assert self.ledger == before
 
@@ -176,7 +177,7 @@ def test_the_turn_before_the_current_one_goes_only_beyond_the_limit() -> None:
     """A mark from before the user spoke leads back into it."""
     ledger, length = call([87], [87], [40, 47])
     before_the_last = 205
-    assert ledger.copy().shrink(length, Window(300, 50)) == [(5, 105)]
+    assert deepcopy(ledger).shrink(length, Window(300, 50)) == [(5, 105)]
     assert ledger.shrink(length, Window(150, 50)) == [(5, 205)], "nothing of a current turn within the limit goes"
     assert ledger.rewind(before_the_last) == 5
 
@@ -187,7 +188,7 @@ def test_a_long_turn_loses_its_oldest_units_but_not_its_header() -> None:
     length -= 70 + 33
     assert (ledger.place(5), ledger.place(8)) == (38, 111)
     inside_a_lost_unit = 80
-    assert ledger.copy().rewind(inside_a_lost_unit) == 5 + HEADER
+    assert deepcopy(ledger).rewind(inside_a_lost_unit) == 5 + HEADER
     assert ledger.shrink(length, Window(100, 1)) == [(8, 58)], "the latest unit stays"
     assert ledger.shrink(length - 50, Window(1, 1)) == []
 
@@ -204,7 +205,7 @@ def test_a_mark_behind_what_nobody_heard_stays_right() -> None:
 
 def test_a_copy_goes_its_own_way() -> None:
     ledger, length = call([50], [50], [50])
-    twin = ledger.copy()
+    twin = deepcopy(ledger)
     assert twin == ledger
     twin.shrink(length, Window(60, 60))
     twin.open_turn(300)
