@@ -4,14 +4,17 @@ import argparse
 import asyncio
 import json
 import os
+import re
+import shlex
 import sys
+from collections.abc import Mapping
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from omni.text.presets import PRESETS
-from streaming.config import NANO, Config, ConfigError, add_flags, load, nearest_flag
+from streaming.config import INSTALL_CHECKPOINTS, NANO, Config, ConfigError, add_flags, load, nearest_flag
 
 _GROUPS = {
     "serve": ("server", "engine", "log"),
@@ -23,10 +26,17 @@ _GROUPS = {
 
 def main(words: list[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for what is wrong here, 2 for what is wrong with the request."""
-    parser = _parser()
+    try:
+        return _run(words)
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(words: list[str] | None) -> int:
+    parser, parsers = _parser()
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
-        return _complain(f"unknown argument {unknown[0]}{nearest_flag(unknown[0])}", 2)
+        return _complain(f"unknown argument {unknown[0]}{_hint(unknown[0], arguments.command, parsers)}", 2)
     if arguments.command is None:
         parser.print_help()
         return 2
@@ -44,13 +54,19 @@ def main(words: list[str] | None = None) -> int:
         return 0
     _tame_threads()
     command = {"serve": _serve, "play": _play, "chat": _chat, "doctor": _doctor}[arguments.command]
-    try:
-        return command(config, arguments)
-    except KeyboardInterrupt:
-        return 130
+    return command(config, arguments)
 
 
-def _parser() -> argparse.ArgumentParser:
+def _hint(word: str, command: str | None, parsers: Mapping[str, argparse.ArgumentParser]) -> str:
+    """What may have been meant by a word that a command does not know."""
+    if not word.startswith("-"):
+        return '; put a question of several words in quotes: "…"' if command in {"chat", "play"} else ""
+    known = parsers[command].format_usage() if command else ""
+    return nearest_flag(word, re.findall(r"--[\w-]+", known))
+
+
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser, and those of its commands by name."""
     parser = argparse.ArgumentParser(
         prog="omni", description="A voice and video assistant that you host yourself: call it from a browser."
     )
@@ -72,19 +88,20 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="compare the checksums of a checkpoint from the hub, which reads all of it",
     )
-    commands.add_parser("version", help="print the version")
+    parsers["version"] = commands.add_parser("version", help="print the version")
     about_tiny = "write a small MiniCPM-o of random weights, to try serve --model with"
-    tiny = commands.add_parser("make-tiny", help=about_tiny, description=about_tiny, allow_abbrev=False)
+    parsers["make-tiny"] = commands.add_parser("make-tiny", help=about_tiny, description=about_tiny, allow_abbrev=False)
+    tiny = parsers["make-tiny"]
     tiny.add_argument("folder", type=Path, metavar="DIR", help="a new folder, or an empty one")
     tiny.add_argument("--seed", type=int, default=0, help="of the weights (default: 0)")
     play = parsers["play"]
     play.add_argument("recording", nargs="?", type=Path, metavar="QUESTION.wav", help="what the caller says")
-    play.add_argument("--text", help="what the caller types, after the recording if there is one")
+    play.add_argument("--text", help="what the caller types, once the recording is answered if there is one")
     play.add_argument("--image", type=Path, metavar="PICTURE", help="what the caller's camera shows (JPEG or PNG)")
     play.add_argument("--out", type=Path, metavar="ANSWER.wav", help="where to write what the assistant says")
     play.add_argument("--json", action="store_true", help="print the conversation and its timings as JSON")
     _add_chat(parsers["chat"])
-    return parser
+    return parser, parsers
 
 
 def _add_chat(chat: argparse.ArgumentParser) -> None:
@@ -132,15 +149,19 @@ def _serve(config: Config, _: argparse.Namespace) -> int:
 def _play(config: Config, arguments: argparse.Namespace) -> int:
     if arguments.recording is None and arguments.text is None:
         return _complain("give a recording, or --text", 2)
+    if arguments.text is not None and not arguments.text.strip():
+        return _complain("--text is empty: type a question in quotes behind it", 2)
     from omni.timing import Timing
-    from omni.vision.image import decode_image
+    from omni.vision.image import LONGEST_SIDE
     from streaming import files, logs
     from streaming.gateway import loopback, models
 
     logs.configure(config.log_level, as_json=config.log_json)
     try:
+        if arguments.out is not None:
+            files.check_place(arguments.out)
         recording = files.read_sound(arguments.recording, Timing()) if arguments.recording else None
-        image = decode_image(arguments.image.read_bytes()) if arguments.image else None
+        image = files.read_picture(arguments.image, LONGEST_SIDE) if arguments.image else None
     except (OSError, ValueError) as error:
         return _complain(error, 2)
     try:
@@ -161,15 +182,15 @@ def _play(config: Config, arguments: argparse.Namespace) -> int:
 
 def _chat(config: Config, arguments: argparse.Namespace) -> int:
     from streaming import logs
-    from streaming.gateway.models import INSTALL_CHECKPOINTS
 
     try:
         from streaming.offline import Request, chat
     except ImportError as error:
-        return _complain(f"chat needs packages that are not installed ({error}): {INSTALL_CHECKPOINTS}", 1)
+        return _complain(f"chat needs packages that are not installed ({error}); {INSTALL_CHECKPOINTS}", 1)
     logs.configure(config.log_level, as_json=config.log_json)
     given = arguments
-    request = Request(given.question, given.media or (), given.voice, given.preset, given.out)
+    question = (given.question or "").strip() or None
+    request = Request(question, given.media or (), given.voice, given.preset, given.out)
     try:
         remark = chat(config, request, partial(print, end="", flush=True))
     except (OSError, ValueError) as error:
@@ -201,14 +222,16 @@ def _make_tiny(arguments: argparse.Namespace) -> int:
     try:
         from streaming.tiny import write_tiny
     except ImportError as error:
-        from streaming.gateway.models import INSTALL_CHECKPOINTS
-
-        return _complain(f"make-tiny needs packages that are not installed ({error}): {INSTALL_CHECKPOINTS}", 1)
+        return _complain(f"make-tiny needs packages that are not installed ({error}); {INSTALL_CHECKPOINTS}", 1)
+    folder: Path = arguments.folder
     try:
-        write_tiny(arguments.folder, arguments.seed)
+        write_tiny(folder, arguments.seed)
     except OSError as error:
-        return _complain(error, 2)
-    print(f"{arguments.folder} is a whole MiniCPM-o, if a small one; try: omni serve --model {arguments.folder}")
+        advice = f"cannot write {folder}: {error.strerror}; name a new folder where you may write, or an empty one"
+        return _complain(advice if error.strerror else error, 2)
+    # as this program was called: the environment that has it need not be on the path
+    program = sys.argv[0] if Path(sys.argv[0]).name == "omni" else f"{sys.executable} -m streaming"
+    print(f"{folder} is a whole MiniCPM-o, if a small one; try: {program} serve --model {shlex.quote(str(folder))}")
     return 0
 
 

@@ -202,7 +202,7 @@ def nearest_flag(word: str, known: Iterable[str]) -> str:
         word: what was typed.
         known: the flags of the command in question, such as --port.
     """
-    near = difflib.get_close_matches(word.partition("=")[0], list(known), n=1, cutoff=0.7)
+    near = difflib.get_close_matches(word.partition("=")[0], list(known), n=1, cutoff=0.75)
     return f"; did you mean {near[0]}?" if near else ""
 
 

@@ -1,9 +1,11 @@
 """Sound, pictures and video from files, and sound into one. Every error names the file and says what to do."""
 
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -14,6 +16,7 @@ from omni.audio.sound import decode_sound
 from omni.timing import Timing
 from omni.types import Pcm, Picture, Unit
 from omni.vision.image import MAX_PIXELS, decode_image
+from streaming.config import INSTALL_CHECKPOINTS
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -34,6 +37,8 @@ class FileError(ValueError):
 def read_sound(path: Path, timing: Timing) -> Pcm:
     """Read a sound file of any rate and any number of channels: [S] at Timing.input_rate.
 
+    What libsndfile does not know (M4A, WebM, the sound of a video) is left to PyAV, where that is installed.
+
     Raises:
         FileError: no such file, not a sound file, or no sound in it.
     """
@@ -41,7 +46,12 @@ def read_sound(path: Path, timing: Timing) -> Pcm:
     try:
         return decode_sound(path.read_bytes(), timing)
     except ValueError as error:
-        raise FileError(f"{path}: {error}") from error
+        unknown = isinstance(error.__cause__, soundfile.SoundFileError)
+        if unknown and (pcm := _sound_alone(path, timing.input_rate)) is not None:
+            return pcm
+        others = f"M4A, WebM and others with PyAV ({INSTALL_CHECKPOINTS})" if find_spec("av") is None else "M4A, WebM"
+        advice = f"; WAV, FLAC, Ogg and MP3 can be read, {others}" if unknown else ""
+        raise FileError(f"{path}: {str(error).rstrip('.')}{advice}") from error
 
 
 def write_sound(path: Path, pcm: Pcm, timing: Timing) -> None:
@@ -56,15 +66,31 @@ def write_sound(path: Path, pcm: Pcm, timing: Timing) -> None:
         raise OSError(str(error)) from error
 
 
-def read_picture(path: Path) -> Picture:
-    """Read a JPEG or PNG at its full size: a model that slices pictures needs every pixel.
+def check_place(path: Path) -> None:
+    """Refuse, before anything is computed for it, a path that write_sound could not write to.
+
+    Raises:
+        FileError: it is a folder or in none, or no WAV by its name.
+    """
+    if path.is_dir():
+        raise FileError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'answer.wav'}")
+    if not path.absolute().parent.is_dir():
+        raise FileError(f"cannot write {path}: there is no folder {path.parent}; make it first")
+    if path.suffix.lower() != ".wav":
+        raise FileError(f"cannot write {path}: speech is written as WAV; name a file that ends in .wav")
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise FileError(f"cannot write {path}: you may not write there; name another file")
+
+
+def read_picture(path: Path, longest_side: int = MAX_PIXELS) -> Picture:
+    """Read a JPEG or PNG, at its full size if nothing else is said: a model that slices pictures needs every pixel.
 
     Raises:
         FileError: no such file, or not a picture.
     """
     _expect(path)
     try:
-        return decode_image(path.read_bytes(), longest_side=MAX_PIXELS)
+        return decode_image(path.read_bytes(), longest_side=longest_side)
     except ValueError as error:
         raise FileError(f"{path}: {error}") from error
 
@@ -85,7 +111,7 @@ def read_video(path: Path, timing: Timing, *, longest_s: int, most_pictures: int
     try:
         import av  # noqa: PLC0415  (only a video needs it)
     except ImportError as error:
-        raise FileError(f"reading {path} needs PyAV; run: pip install av") from error
+        raise FileError(f"reading {path} needs PyAV; {INSTALL_CHECKPOINTS}") from error
     try:
         with av.open(path) as container:
             span = _measure(container)
@@ -100,7 +126,7 @@ def read_video(path: Path, timing: Timing, *, longest_s: int, most_pictures: int
         with av.open(path) as container:
             sound = _sound(container, span, timing.input_rate)
     except av.FFmpegError as error:
-        raise FileError(f"{path} is no video that can be read, or it is damaged: {error}") from error
+        raise FileError(f"{path} is no video that can be read, or it is damaged: {error.strerror}") from error
     n = timing.input_rate
     cuts = [sound[second * n : (second + 1) * n] for second in seconds]
     return [Unit(pcm if len(pcm) else None, picture) for pcm, picture in zip(cuts, pictures, strict=True)]
@@ -116,6 +142,8 @@ class _Span:
 
 
 def _expect(path: Path) -> None:
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; name a file in it")
     if not path.is_file():
         raise FileError(f"there is no file {path}")
 
@@ -187,7 +215,26 @@ def _sound(container: "InputContainer", span: _Span, rate: int) -> Pcm:
             pieces.append(np.zeros(max(late, 0), np.float32))
         pieces += [piece.to_ndarray()[0] for piece in resampler.resample(frame)]
     pieces += [piece.to_ndarray()[0] for piece in resampler.resample(None)]
-    return np.concatenate(pieces)[n_early:]
+    return np.concatenate([np.zeros(0, np.float32), *pieces])[n_early:]
+
+
+def _sound_alone(path: Path, rate: int) -> Pcm | None:
+    """The sound of a file [S] at this rate, as PyAV reads it; None: it cannot, or is not installed."""
+    try:
+        import av  # noqa: PLC0415
+    except ImportError:
+        return None
+    try:
+        with av.open(path) as container:
+            if not container.streams.audio:
+                return None
+            stream = container.streams.audio[0]
+            start_s = (stream.start_time or 0) * (stream.time_base or Fraction(0))
+            sound = _sound(container, _Span(max(start_s, Fraction(0)), Fraction(0), has_sound=True), rate)
+    except av.FFmpegError:
+        return None
+    # as decode_sound: what is louder than a file should be is cut off at full scale
+    return np.clip(sound, -1.0, 1.0) if len(sound) and np.isfinite(sound).all() else None
 
 
 def _time_s(moment: "Frame | Packet[Any]") -> Fraction:

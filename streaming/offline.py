@@ -17,7 +17,7 @@ from omni.text.template import Language, Mode
 from omni.timing import Timing
 from omni.types import Pcm, SpeechDelta, TextDelta, TurnEnd
 from streaming.config import NANO, Config
-from streaming.files import FileError, read_picture, read_sound, read_video, write_sound
+from streaming.files import FileError, check_place, read_picture, read_sound, read_video, write_sound
 from streaming.gateway.models import device_of
 
 Kind = Literal["image", "audio", "video"]
@@ -122,8 +122,10 @@ def _check(config: Config, request: Request, preset: Preset | None) -> None:
             raise ValueError(f"the preset {request.preset} answers by its voice: add --out ANSWER.wav")
     if request.voice and config.mode == "default" and (preset is None or preset.system is None):
         raise ValueError("--mode default takes no voice: leave out --voice, or choose another mode")
-    if request.out is not None and not request.out.absolute().parent.is_dir():
-        raise ValueError(f"cannot write {request.out}: there is no folder {request.out.parent}")
+    if request.voice and request.out is None:
+        raise ValueError("--voice is what the answer is to sound like: add --out ANSWER.wav, or leave --voice out")
+    if request.out is not None:
+        check_place(request.out)
 
 
 def _read(request: Request, timing: Timing) -> _Material:
@@ -142,6 +144,8 @@ def _read(request: Request, timing: Timing) -> _Material:
                 parts += units if filmed else [unit.image for unit in units if unit.image is not None]
     voice = None
     if request.voice is not None:
+        if not request.voice.exists():
+            raise FileError(f"--voice takes a recording of the voice, such as me.wav; there is no file {request.voice}")
         voice = _audible(request.voice, timing, _SHORTEST_VOICE_S)
         if len(voice) > CLIP_S * timing.input_rate:
             raise FileError(f"{request.voice} is longer than {CLIP_S} s: a few seconds of one voice are enough; cut it")

@@ -111,7 +111,7 @@ async def play(
         activity: finds speech in the recording.
         recording: what the caller says, [S] at Timing.input_rate, with whatever pauses they make.
         image: what their camera shows all the while.
-        text: what they type after the recording.
+        text: what they type once the recording, if there is one, is answered.
         settings: of the session, if not its own defaults.
     """
     caller = _Caller(model, activity, settings or opening_settings(model.capabilities))
@@ -119,6 +119,8 @@ async def play(
     try:
         if recording is not None:
             await caller.speak(recording, image)
+            if text is not None:
+                await caller.wait()
         elif image is not None:
             await caller.do(AppendImage(image))
         if text is not None:

@@ -11,11 +11,8 @@ from omni.packaged.activity import SileroActivity
 from omni.text.chat import Chat
 from omni.text.template import Language, Mode
 from omni.types import Reply, SpeechDelta, TurnEnd, Unit
-from streaming.config import NANO, Config
+from streaming.config import INSTALL_CHECKPOINTS, NANO, Config
 from streaming.endpoint import EndpointChat
-
-INSTALL_CHECKPOINTS = "pip install -c constraints.txt -e '.[minicpm-o]'"
-"""what a model that is read from a checkpoint needs beside the default's packages"""
 
 _MAX_WARM_STEPS = 400
 _WARM_PIECES = 3
@@ -49,7 +46,7 @@ def _load_checkpoint(config: Config) -> OmniModel[Any]:
         from omni.families.minicpm_o import load_minicpm_o  # noqa: PLC0415
     except ImportError as error:
         raise RuntimeError(
-            f"{config.model} needs packages that are not installed ({error}): {INSTALL_CHECKPOINTS}"
+            f"{config.model} needs packages that are not installed ({error}); {INSTALL_CHECKPOINTS}"
         ) from error
     device = device_of(config.device)
     try:

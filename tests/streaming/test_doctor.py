@@ -1,6 +1,7 @@
 """What the doctor finds, and what it advises."""
 
 import dataclasses
+import importlib.metadata
 import json
 import socket
 import threading
@@ -11,7 +12,7 @@ import pytest
 from omni.packaged import synthesizer
 from omni.packaged.files import ModelFile
 from streaming import doctor
-from streaming.config import Config
+from streaming.config import INSTALL_CHECKPOINTS, Config
 
 
 def lines(config: Config) -> str:
@@ -36,6 +37,20 @@ def test_a_checkpoint_needs_voice_activity_and_torch_but_no_other_packaged_model
     assert "silero" in found
     assert "torch" in found
     assert "smollm2" not in found
+
+
+def test_what_is_not_installed_is_one_command_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    version = importlib.metadata.version
+
+    def absent(name: str) -> str:
+        if name in {"av", "safetensors", "torch"}:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return version(name)
+
+    monkeypatch.setattr(importlib.metadata, "version", absent)
+    (line,) = [line for line in lines(Config(model="a/b", port=0)).splitlines() if "pip install" in line]
+    assert line.startswith("NO  not installed: av, safetensors, torch; run in the project's folder")
+    assert line.endswith(INSTALL_CHECKPOINTS)
 
 
 def test_a_model_that_is_not_the_tested_one_is_named_with_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,7 +47,7 @@ def test_what_is_nothing_of_the_kind_is_refused_by_name(tmp_path: Path, content:
         read_sound(path, TIMING)
     with pytest.raises(FileError, match=r"question\.wav.*JPEG"):
         read_picture(path)
-    with pytest.raises(FileError, match=r"question\.wav"):
+    with pytest.raises(FileError, match=r"question\.wav.*damaged: [A-Z][^\[]*$"):
         watch(path)
 
 
@@ -139,5 +139,28 @@ def test_a_video_without_pictures_or_cut_short_is_refused(tmp_path: Path) -> Non
 def test_a_video_without_pyav_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = film(tmp_path / "a.mkv", 1)
     monkeypatch.setitem(sys.modules, "av", None)
-    with pytest.raises(FileError, match="pip install av"):
+    with pytest.raises(FileError, match=r"pip install .*minicpm-o"):
         watch(path)
+
+
+def test_sound_that_libsndfile_does_not_know_is_left_to_pyav(tmp_path: Path) -> None:
+    path = film(tmp_path / "a.m4a", 1, sound=tone(1, 300), codec="aac")
+    pcm = read_sound(path, TIMING)
+    assert pcm.dtype == np.float32
+    assert len(pcm) / TIMING.input_rate == pytest.approx(1, abs=0.1)
+    assert frequency(pcm) == pytest.approx(300, abs=5)
+
+
+def test_sound_that_nobody_knows_is_refused_with_what_can_be_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = film(tmp_path / "a.mkv", 1)
+    with pytest.raises(FileError, match=r"a\.mkv.*WAV, FLAC, Ogg and MP3 can be read"):
+        read_sound(silent, TIMING)
+    known = film(tmp_path / "a.m4a", 1, sound=tone(1, 300), codec="aac")
+    monkeypatch.setitem(sys.modules, "av", None)
+    with pytest.raises(FileError, match=r"a\.m4a.*with PyAV \(run .*minicpm-o"):
+        read_sound(known, TIMING)
+    soundfile.write(tmp_path / "nan.wav", np.full(9_000, np.nan, np.float32), TIMING.input_rate, subtype="FLOAT")
+    with pytest.raises(FileError, match=r"no numbers$"):
+        read_sound(tmp_path / "nan.wav", TIMING)

@@ -38,7 +38,16 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["serve", "--prot", "3"], "did you mean --port?"),
         (["serve", "--max-session", "3"], "did you mean --max-sessions?"),
         (["serve", "--port", "no"], "whole number"),
+        (["serve", "--out", "a.wav"], "unknown argument --out\n"),
+        (["doctor", "--out", "a.wav"], "unknown argument --out\n"),
+        (["chat", "why", "--temperature", "1"], "unknown argument --temperature\n"),
+        (["chat", "--model", "tiny", "what", "is", "this"], "put a question of several words in quotes"),
         (["play"], "recording"),
+        (["play", "--text", " "], "--text is empty"),
+        (["play", "--text", "why", "--out", "/"], "it is a folder; name a file in it"),
+        (["play", "--text", "why", "--out", ""], "it is a folder; name a file in it"),
+        (["play", "--text", "why", "--out", "a.mp3"], "ends in .wav"),
+        (["play", "--text", "why", "--image", "/"], "/ is a folder"),
         (["play", "/does/not/exist.wav"], "no file"),
     ],
 )
@@ -58,7 +67,18 @@ def test_a_picture_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], t
     path = tmp_path / "picture.jpg"
     path.write_text("I am no picture")
     assert command_line.main(["play", "--text", "look", "--image", str(path)]) == 2
-    assert "omni: " in capsys.readouterr().err
+    assert f"omni: {path}: the picture" in capsys.readouterr().err
+
+
+def test_an_interrupted_command_ends_without_a_word(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("streaming.tiny.write_tiny", interrupted)
+    assert command_line.main(["make-tiny", str(tmp_path)]) == 130
+    assert capsys.readouterr() == ("", "")
 
 
 def test_the_configuration_is_printed_without_starting(

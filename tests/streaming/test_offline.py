@@ -23,6 +23,7 @@ RATE = Timing().input_rate
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("files")
     soundfile.write(folder / "question.wav", tone(1.5, 220, 44_100), 44_100)
+    film(folder / "question.m4a", 1.5, sound=tone(1.5, 220), codec="aac")
     soundfile.write(folder / "silence.wav", np.zeros(RATE), RATE)
     soundfile.write(folder / "blip.wav", tone(0.05, 220), RATE)
     soundfile.write(folder / "long.wav", tone(31, 220), RATE)
@@ -77,7 +78,7 @@ def kinds(message: Message) -> list[str]:
         ["--audio", "long.wav", "--image", "picture.png", "--image", "picture.png", "And now?"],
         ["What happens?", "--video", "talkie.mkv"],
         ["What happens?", "--video", "silent.mkv"],
-        ["Who are you?", "--voice", "question.wav"],
+        ["--audio", "question.m4a"],
     ],
 )
 def test_a_question_with_any_kind_of_file_is_answered(run: Run, words: list[str]) -> None:
@@ -130,7 +131,7 @@ def test_a_video_without_sound_is_pictures(
 
 
 def test_a_voice_brings_the_system_prompt_of_the_mode(run: Run, asked: list[tuple[Sequence[Message], Wish]]) -> None:
-    run("Who are you?", "--voice", "question.wav", "--mode", "audio_roleplay")
+    run("Who are you?", "--voice", "question.wav", "--mode", "audio_roleplay", "--out", "answer.wav")
     (system, _), _ = asked[0]
     assert kinds(system) == ["Spelled", "sound", "Spelled"]
     assert isinstance(last := system.parts[-1], Spelled)
@@ -179,6 +180,7 @@ def test_what_has_nothing_to_say_writes_no_file(run: Run, asked: object, tmp_pat
     ("words", "message"),
     [
         ([], "ask something"),
+        (["  "], "ask something"),
         (["--image", "picture.png"], "ask something"),
         (["--preset", "transcribe"], "needs --audio"),
         (["--preset", "clone-and-read", "Hello", "--out", "a.wav"], "needs --voice"),
@@ -186,14 +188,18 @@ def test_what_has_nothing_to_say_writes_no_file(run: Run, asked: object, tmp_pat
         (["--preset", "mimic", "--audio", "question.wav"], "--out"),
         (["What?", "--video", "silent.mkv", "--video", "talkie.mkv"], "one video"),
         (["What?", "--voice", "question.wav", "--mode", "default"], "--mode default"),
+        (["What?", "--voice", "question.wav"], "add --out ANSWER.wav"),
+        (["What?", "--voice", "heart", "--out", "a.wav"], "--voice takes a recording"),
+        (["What?", "--out", "a.mp3"], "ends in .wav"),
+        (["--audio", "."], ". is a folder; name a file in it"),
         (["What?", "--out", "/does/not/exist/a.wav"], "no folder /does/not/exist"),
         (["What?", "--image", "absent.png"], "no file absent.png"),
         (["What?", "--image", "question.wav"], "question.wav: the picture"),
-        (["--audio", "picture.png"], "picture.png: it is no sound file that can be read: Format not recognised."),
+        (["--audio", "picture.png"], "picture.png: it is no sound file that can be read: Format not recognised; WAV,"),
         (["--audio", "silence.wav"], "silence.wav is silent"),
         (["--audio", "blip.wav"], "blip.wav lasts 0.05 s"),
-        (["What?", "--voice", "long.wav"], "longer than 30 s"),
-        (["What?", "--voice", "silence.wav"], "silent"),
+        (["What?", "--voice", "long.wav", "--out", "a.wav"], "longer than 30 s"),
+        (["What?", "--voice", "silence.wav", "--out", "a.wav"], "silent"),
         (["What?", "--video", "question.wav"], "no pictures"),
         (["the dog sees a market " * 9_000], "room for 32768"),
     ],
