@@ -90,7 +90,7 @@ class Grammar:
         self._must(isinstance(event_id, str) and event_id not in self._event_ids, "every event has an id of its own")
         self._event_ids.add(str(event_id))
         if "server_event_seq" in message:
-            self._must(message["server_event_seq"] == self._seq + 1, "events are counted, also over several connections")
+            self._must(message["server_event_seq"] == self._seq + 1, "every event has the next number")
             self._seq += 1
         self._must(not self._closed, "nothing follows session.closed")
         self._must(
