@@ -62,12 +62,14 @@ async def page_at(
     allows: bool = True,
     flags: tuple[str, ...] = (),
     script: str = "",
+    any_certificate: bool = False,
 ) -> AsyncIterator[Page]:
     """A page in a fresh browser. A script error in it fails the test.
 
     Args:
         allows: whether the person allows microphone and camera.
         script: run in the page before its own.
+        any_certificate: the person goes on where the browser warns of a certificate.
     """
     asked = "--use-fake-ui-for-media-stream" + ("" if allows else "=deny")
     errors: list[str] = []
@@ -78,6 +80,7 @@ async def page_at(
                 viewport={"width": size[0], "height": size[1]},
                 color_scheme="dark" if scheme == "dark" else "light",
                 device_scale_factor=2 if size == PHONE else 1,
+                ignore_https_errors=any_certificate,
             )
             page.set_default_timeout(20_000)
             page.on("pageerror", lambda error: errors.append(str(error)))
