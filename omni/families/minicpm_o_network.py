@@ -6,11 +6,10 @@ Written below the family, on ids and features, so that a live stream (minicpm_o)
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from omni.audio.clips import clip_mel, cut_clips, n_audio_tokens, n_mel_frames
 from omni.audio.encoder import AudioEncoder, AudioProjector, AudioState
@@ -253,7 +252,7 @@ def load_network(checkpoint: Checkpoint, device: torch.device | str) -> tuple[Ne
                 f"{checkpoint.folder}: {name} is {n}, and its tokenizer gives ids up to {largest}: its files belong to "
                 "different models; download them again, all from one revision"
             )
-    with torch.device("meta"), _Unfilled():
+    with torch.device("meta"):
         network = Network(config, tokenizer, talker_tokenizer)
     for prefix, module in network.parts.items():
         dtype = torch.float32 if prefix == "tts." else getattr(torch, config.torch_dtype)
@@ -261,15 +260,3 @@ def load_network(checkpoint: Checkpoint, device: torch.device | str) -> tuple[Ne
     if network.synthesis:
         checkpoint.load_vocoder(network.synthesis.vocoder, device=device)
     return network, tokenizer
-
-
-class _Unfilled(TorchFunctionMode):
-    """Leaves tables without random numbers: drawing them, even on the meta device, loads a compiler for a second."""
-
-    def __torch_function__(
-        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
-    ) -> Any:
-        given = kwargs or {}
-        if func is nn.init.normal_:
-            return args[0] if args else given["tensor"]
-        return func(*args, **given)
