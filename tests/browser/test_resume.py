@@ -1,0 +1,143 @@
+"""A network that breaks in the middle of a call, between a real browser and the real server."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from playwright.async_api import Page, expect
+
+from omni.types import Pcm
+from tests.browser.calls import PATIENCE_MS, VOICE, call, say, until_heard
+from tests.browser.chromium import needs_chromium, page_at, recorded, screenshot
+from tests.browser.fake_server import WEB
+from tests.fakes import ScriptedModel
+from tests.fakes import say as spelled
+from tests.streaming.gateway.place import RATE, Place, serving
+from tests.streaming.gateway.test_sdk import Hearing
+
+pytestmark = [pytest.mark.browser, needs_chromium]
+
+WORDS = [f"word{n}" for n in range(16)]
+OUTAGE_S = 3.0
+
+
+class Network:
+    """What lies between browser and server: a proxy whose cable can be pulled."""
+
+    def __init__(self, host: str, port: int) -> None:
+        self._server = (host, port)
+        self._cut = False
+        self._writers: set[asyncio.StreamWriter] = set()
+        self.url = ""
+
+    @asynccontextmanager
+    async def up(self) -> AsyncIterator["Network"]:
+        listener = await asyncio.start_server(self._pass, "127.0.0.1", 0)
+        self.url = f"http://localhost:{listener.sockets[0].getsockname()[1]}/"
+        try:
+            yield self
+        finally:
+            self.cut()
+            listener.close()
+
+    def cut(self) -> None:
+        """Break every connection without a word, and let none begin."""
+        self._cut = True
+        for writer in self._writers:
+            writer.transport.abort()
+
+    def mend(self) -> None:
+        self._cut = False
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._cut:
+            writer.transport.abort()
+            return
+        there, back = await asyncio.open_connection(*self._server)
+        self._writers |= {writer, back}
+        await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
+        self._writers -= {writer, back}
+
+    @staticmethod
+    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(ConnectionError):
+            while data := await reader.read(65_536):
+                writer.write(data)
+                await writer.drain()
+        writer.close()
+
+
+@asynccontextmanager
+async def called(model: ScriptedModel) -> AsyncIterator[tuple[Place, Network, Page]]:
+    """A call over a network that can be cut."""
+    async with serving(model=model, page=WEB) as place:
+        address = urlsplit(place.address)
+        network = Network(str(address.hostname), int(address.port or 0))
+        async with network.up(), page_at(network.url, script=VOICE) as page:
+            await call(page)
+            yield place, network, page
+
+
+async def ask(page: Page, text: str) -> None:
+    field = page.get_by_role("textbox", name="Type a message")
+    await field.fill(text)
+    await field.press("Enter")
+
+
+async def outage(network: Network, page: Page) -> None:
+    network.cut()
+    await expect(page.locator("#mood")).to_have_text("Reconnecting…")
+    await expect(page.locator("#notice-title")).to_have_text("Connection lost")
+    await page.wait_for_timeout(OUTAGE_S * 1000)
+    network.mend()
+
+
+async def restored(page: Page) -> None:
+    await expect(page.locator("body")).to_have_attribute("data-phase", "live", timeout=PATIENCE_MS)
+    await expect(page.locator("#notice")).to_be_hidden()
+
+
+def word_lengths(pcm: Pcm) -> list[float]:
+    """How many seconds of each word are to be heard, in whatever pieces."""
+    levels = {word: float(spelled(word, 1000)[0]) for word in WORDS}
+    return [float((np.abs(pcm - level) < 4e-4).sum() / RATE) for level in levels.values()]
+
+
+async def test_an_answer_goes_on_in_mid_sentence_after_a_break() -> None:
+    model = ScriptedModel(answer=lambda state, text: " ".join(WORDS))
+    async with called(model) as (place, network, page):
+        await ask(page, "go")
+        await until_heard(page, 1000)
+        await outage(network, page)
+        await screenshot(page, "call-reconnecting")
+        before = len((await recorded(page, "heard")).loud_ms()) * 10
+        assert before < len(WORDS) * 240 / 2, "the answer did not wait"
+        await restored(page)
+        caption = page.locator("#captions .assistant")
+        await expect(page.locator("body")).to_have_attribute("data-mood", "listening", timeout=PATIENCE_MS)
+        heard = (await recorded(page, "heard")).samples
+        assert await caption.count() == 1
+        assert (await caption.inner_text()).removeprefix("Omni").split() == WORDS
+        assert await page.locator("#captions .user").count() == 1
+        assert place.gateway.n_calls == len(model.states) == 1
+    expected = len(spelled("x", RATE)) * 11 / 12 / RATE
+    # nothing twice and nothing lost: but for the two milliseconds in which a voice fades in after a gap
+    np.testing.assert_allclose(word_lengths(heard), expected, atol=0.02)
+
+
+async def test_what_is_said_during_a_break_is_heard_after_it() -> None:
+    model = Hearing(answer=lambda state, text: "yes")
+    question = "can you hear me now"
+    async with called(model) as (place, network, page):
+        network.cut()
+        await expect(page.locator("#mood")).to_have_text("Reconnecting…")
+        await say(page, spelled(question, RATE), RATE)
+        await page.wait_for_timeout(1500)
+        network.mend()
+        await restored(page)
+        await expect(page.locator("#captions .user")).to_contain_text(question, timeout=PATIENCE_MS)
+        await until_heard(page, 100)
+        assert place.gateway.n_calls == 1
