@@ -5,6 +5,7 @@ adapts here is only the patience with one that is missing, and trouble leaves no
 burst, what is too late was given up, and the newest sound waits for nothing.
 """
 
+from bisect import bisect_left, insort
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -58,6 +59,8 @@ class Jitter:
         """by timestamp, unwrapped"""
         self._transits: dict[int, float] = {}
         """arrival less timestamp of the newest packets, in the order in which they came"""
+        self._ranked: list[float] = []
+        """the same, the fastest first"""
         self._next = 0
         """timestamp of what is to be handed on next"""
         self._sequence = 0
@@ -134,6 +137,7 @@ class Jitter:
     def _restart(self, at: int, sequence: int, ticks: int) -> None:
         self._waiting.clear()
         self._transits.clear()
+        self._ranked.clear()
         self._next, self._ticks = at, ticks
         self._sequence = (sequence - 1) % 2**16
         self._late_since_s = None
@@ -142,9 +146,11 @@ class Jitter:
     def _learn(self, at: int, transit_s: float) -> None:
         """Judge the network anew. The fastest packet is soon forgotten too: clocks drift, and ways change."""
         self._transits[at] = transit_s
+        insort(self._ranked, transit_s)
         if len(self._transits) > MEMORY:
-            del self._transits[next(iter(self._transits))]
-        transits = sorted(self._transits.values())
-        self._fastest_s = transits[0]
-        slow_s = transits[max(0, len(transits) - 1 - N_OUTLIERS)] - self._fastest_s + MARGIN_S
-        self.patience_s = min(max(slow_s, FLOOR_S if len(transits) == MEMORY else START_S), CEILING_S)
+            oldest_s = self._transits.pop(next(iter(self._transits)))
+            del self._ranked[bisect_left(self._ranked, oldest_s)]
+        n = len(self._ranked)
+        self._fastest_s = self._ranked[0]
+        slow_s = self._ranked[max(0, n - 1 - N_OUTLIERS)] - self._fastest_s + MARGIN_S
+        self.patience_s = min(max(slow_s, FLOOR_S if n == MEMORY else START_S), CEILING_S)
