@@ -28,6 +28,8 @@ VOCODER = "assets/Vocos.pt"
 TALKER_VOCABULARY = "assets/chattts_tokenizer"
 VOICES = "assets/ref_audios"
 
+AGAIN = "download it again, all files from one revision"
+
 _WANTED = ["*.json", "*.txt", "*.safetensors", VOCODER, f"{TALKER_VOCABULARY}/*", f"{VOICES}/*"]
 """of a hub repository; its *.py files are left where they are"""
 
@@ -93,7 +95,8 @@ def find(
         from huggingface_hub import snapshot_download  # noqa: PLC0415  (a folder needs no hub)
     except ImportError as error:
         raise CheckpointError(
-            f"fetching {model} needs the package huggingface-hub; run: pip install huggingface-hub"
+            f"fetching {model} needs the package huggingface-hub; "
+            "run in the project's folder: .venv/bin/pip install -c constraints.txt huggingface-hub"
         ) from error
     try:
         # its description first: what cannot be used is not worth 16 GB of download
@@ -105,12 +108,42 @@ def find(
     except CheckpointError:
         raise
     except Exception as error:  # of the network, the disk, the hub: the person can do the same about each
-        reason = str(error).strip().split("\n", maxsplit=1)[0]
-        advice = "go online once" if offline else "check the name, the revision and the connection"
-        raise CheckpointError(
-            f"{model} cannot be had from the model hub: {reason}; {advice}, or name a folder"
-        ) from error
+        reason = None if offline else refusal(error)
+        raise CheckpointError(absent(model, revision, reason, cache_folder)) from error
     return Checkpoint(Path(path))
+
+
+def absent(model: str, revision: str | None, reason: str | None, cache_folder: Path | None = None) -> str:
+    """What is to be said of a model that is no folder and not in the hub's cache: where it was looked for, what to do.
+
+    Args:
+        model: OWNER/NAME.
+        revision: branch, tag or commit on the hub.
+        reason: why the hub does not hand it out; None: it was not asked.
+        cache_folder: in place of the hub's own.
+    """
+    from huggingface_hub import constants  # noqa: PLC0415
+
+    which = f"{model}, revision {revision}," if revision else model
+    here = f"{which} is no folder here, and not in the hub's cache ({cache_folder or constants.HF_HUB_CACHE})"
+    by_hand = f"where there is a network, `hf download {model} --local-dir DIR` makes a folder that --model can name"
+    if reason is None:
+        return f"{here}; check the path, leave --offline out, or {by_hand}"
+    return f"{here}, and the model hub does not hand it out: {reason}; check the name, or {by_hand}"
+
+
+def refusal(error: BaseException) -> str:
+    """Why the hub handed nothing out, in a line without its program's names."""
+    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError  # noqa: PLC0415
+
+    if isinstance(error, RepositoryNotFoundError):
+        return "it knows no such model, or shows it only to those who ask (`hf auth login`)"
+    if isinstance(error, RevisionNotFoundError):
+        return "it knows no such revision"
+    # the innermost says what failed; the others tell of their callers
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return f"it gives no answer ({str(error).strip().partition(chr(10))[0]})"
 
 
 class Checkpoint:
@@ -197,14 +230,16 @@ class Checkpoint:
         optional = unread(expected, self.config) | unread(self.shapes, self.config)
         return compare(self.shapes, expected, optional)
 
-    def verify(self) -> None:
+    def verify(self) -> int:
         """Compare the files' SHA-256 with the names that the hub's cache gave them. Reads every byte.
 
-        A folder of one's own carries no checksums; there is nothing to compare then.
+        Returns:
+            how many files were compared: none in a folder of one's own, which carries no checksums.
 
         Raises:
             CheckpointError: a file is not what the hub handed out.
         """
+        n_compared = 0
         for path in sorted({*self.files.values(), self.folder / VOCODER}):
             expected = path.resolve().name
             if not (_SHA256.fullmatch(expected) and path.is_file()):
@@ -215,6 +250,8 @@ class Checkpoint:
                 raise CheckpointError(
                     f"{path} is damaged (SHA-256 {found}); delete {path.resolve()} and fetch it again"
                 )
+            n_compared += 1
+        return n_compared
 
     def texts(self, folder: str = "") -> Mapping[str, str]:
         """The JSON and text files beside the weights, by name; the index of the weights is left out.
@@ -253,7 +290,7 @@ class Checkpoint:
         found = {name.removeprefix(prefix): shape for name, shape in self.shapes.items() if name.startswith(prefix)}
         ignored = {name.removeprefix(prefix) for name in unread(self.shapes, self.config)} - wanted.keys()
         if not (report := compare(found, wanted, ignored)).ok:
-            raise CheckpointError(f"{self.folder} does not fit the part {prefix[:-1]!r}: {report}")
+            raise CheckpointError(f"{self.folder} does not fit the part {prefix[:-1]!r}: {report}; {AGAIN}")
         by_file = defaultdict(list)
         for name in wanted:
             by_file[self.files[prefix + name]].append(name)
@@ -283,7 +320,7 @@ class Checkpoint:
             raise CheckpointError(f"{path} is no state dict of tensors alone; download it again") from error
         wanted = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
         if not (report := compare(shapes, wanted)).ok:
-            raise CheckpointError(f"{path} does not fit the vocoder: {report}")
+            raise CheckpointError(f"{path} does not fit the vocoder: {report}; download it again")
         _assign(module, {name: tensor.float() for name, tensor in state.items()})
 
 

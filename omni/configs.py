@@ -275,9 +275,10 @@ class MiniCpmOConfig:
             ConfigError: another model, a missing or wrong field, or something that is not implemented.
         """
         if source.get("model_type") != "minicpmo" or str(source.get("version", "2.6")) != "2.6":
+            described = filter(None, (source.get("model_type"), source.get("version")))
             raise ConfigError(
-                f"config.json describes {source.get('model_type')!r}, version {source.get('version')!r}; "
-                "this family reads MiniCPM-o 2.6 (model_type 'minicpmo', version 2.6)"
+                f"config.json describes {' '.join(map(str, described)) or 'no model'}; this reads MiniCPM-o 2.6 alone "
+                "(model_type minicpmo, version 2.6): choose another model, such as openbmb/MiniCPM-o-2_6"
             )
         llm = DecoderConfig.from_json(source, architecture="qwen2")
         if llm.vocab_size is None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import torch
 from huggingface_hub import HfApi, constants
 
-from omni.checkpoint import TALKER_VOCABULARY, Checkpoint, CheckpointError, find
+from omni.checkpoint import AGAIN, TALKER_VOCABULARY, Checkpoint, CheckpointError, absent, find, refusal
 from omni.configs import DecoderConfig, MiniCpmOConfig
 from omni.families.minicpm_o import LONGEST
+from omni.families.minicpm_o_network import read_voices
 from omni.shapes import minicpm_o, n_parameters, unread, vocoder
 from omni.speech.vocoder import Vocoder
 from omni.text.released import LlmTokenizer, TalkerVocabulary
@@ -64,12 +65,11 @@ def look(config: Config, *, verify: bool) -> Iterator[Finding]:
         resumes = "" if config.folder else "; `omni serve` without --offline fetches what is missing"
         yield Finding(False, f"{error}{resumes}")
         return
-    for part in (_vocoder, _tokenizer, _talker_vocabulary):
+    for part in (_vocoder, _tokenizer, _talker_vocabulary, _voices):
         try:
             yield part(checkpoint)
         except (CheckpointError, ValueError) as error:
             yield Finding(False, str(error))
-    yield _voices(checkpoint)
     if device is not None:
         yield from _memory(checkpoint.config, device, config.max_sessions)
 
@@ -78,16 +78,12 @@ def _not_here(config: Config) -> Finding:
     """What can be said of a model of the hub that is not, or not yet, on this machine."""
     cache = Path(constants.HF_HUB_CACHE)
     which = f"{config.model}, revision {config.revision}," if config.revision else config.model
-    by_hand = (
-        f"where there is a network, `hf download {config.model} --local-dir DIR` makes a folder that --model can name"
-    )
     if config.offline:
-        return Finding(False, f"{which} is not in the hub's cache ({cache}); leave --offline out, or {by_hand}")
+        return Finding(False, absent(config.model, config.revision, None))
     try:
         info = HfApi().model_info(config.model, revision=config.revision, files_metadata=True, timeout=_HUB_TIMEOUT_S)
     except Exception as error:  # of the network or the hub: the person can do the same about each
-        reason = str(error).strip().partition("\n")[0]
-        return Finding(False, f"{which} is not on this machine, and the model hub gives no answer: {reason}; {by_hand}")
+        return Finding(False, absent(config.model, config.revision, refusal(error)))
     # as the hub sums config.json up
     if (info.config or {}).get("quantization_config"):
         return Finding(False, f"{which} has weights packed to a few bits (int4 or the like): not yet supported")
@@ -123,7 +119,7 @@ def _network(checkpoint: Checkpoint) -> Finding:
 def _weights(checkpoint: Checkpoint) -> Iterator[Finding]:
     report, shapes = checkpoint.report(), checkpoint.shapes
     n_files = len(set(checkpoint.files.values()))
-    advice = "" if report.ok else "; download it again, all files from one revision"
+    advice = "" if report.ok else f"; {AGAIN}"
     size = f"{len(shapes):,} tensors in {n_files} files, {_on_disk(checkpoint.nbytes)}"
     yield Finding(report.ok, f"weights: {size}: {report}{advice}")
     counts = [
@@ -136,8 +132,9 @@ def _weights(checkpoint: Checkpoint) -> Iterator[Finding]:
 def _checksums(checkpoint: Checkpoint, verify: bool) -> Finding:
     if not verify:
         return Finding(True, f"checksums: not compared; --verify does, and reads {_on_disk(checkpoint.nbytes)}")
-    checkpoint.verify()
-    return Finding(True, "checksums: no file differs from what the model hub handed out (other folders carry none)")
+    if not (n := checkpoint.verify()):
+        return Finding(True, "checksums: nothing to compare with; only what the hub's cache holds carries them")
+    return Finding(True, f"checksums: none of {n} files differs from what the model hub handed out")
 
 
 def _vocoder(checkpoint: Checkpoint) -> Finding:
@@ -160,7 +157,7 @@ def _talker_vocabulary(checkpoint: Checkpoint) -> Finding:
 
 
 def _voices(checkpoint: Checkpoint) -> Finding:
-    names = ", ".join(checkpoint.sounds())
+    names = ", ".join(name for name, _ in read_voices(checkpoint))
     return Finding(True, f"voices to imitate: {names or 'none; the model speaks as it likes'}")
 
 

@@ -4,10 +4,12 @@ import hashlib
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, cast
 
+import huggingface_hub
 import pytest
 import torch
+from huggingface_hub.errors import LocalEntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -290,7 +292,7 @@ def test_the_hub_s_cache_is_used_offline_and_its_checksums_compared(folder: Path
     for revision in (None, "main", "a" * 40):
         checkpoint = find("someone/tiny", revision=revision, offline=True, cache_folder=tmp_path / "cache")
         assert checkpoint.report().ok
-        checkpoint.verify()
+        assert checkpoint.verify() == len(SHARDS)
     blob = (checkpoint.folder / SHARDS[0]).resolve()
     data = bytearray(blob.read_bytes())
     data[-1] ^= 1
@@ -300,13 +302,13 @@ def test_the_hub_s_cache_is_used_offline_and_its_checksums_compared(folder: Path
 
 
 def test_a_folder_of_one_s_own_has_no_checksums_to_compare(folder: Path) -> None:
-    Checkpoint(folder).verify()
+    assert Checkpoint(folder).verify() == 0
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("nobody/nothing", "cannot be had from the model hub: .*go online once, or name a folder"),
+        ("nobody/nothing", r"no folder here, and not in the hub's cache \(.*check the path, leave --offline out, or"),
         ("no-such-folder", "is no folder"),
         ("./no/such", "is no folder"),
         ("a/b/c", "is no folder"),
@@ -315,3 +317,33 @@ def test_a_folder_of_one_s_own_has_no_checksums_to_compare(folder: Path) -> None
 def test_a_model_that_is_nowhere(tmp_path: Path, model: str, message: str) -> None:
     with pytest.raises(CheckpointError, match=message):
         find(model, offline=True, cache_folder=tmp_path)
+
+
+class Response:
+    """Of a hub that refuses."""
+
+    status_code = 404
+    headers: ClassVar[dict[str, str]] = {}
+    request = None
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (RepositoryNotFoundError("404 Client Error", response=cast(Any, Response())), "it knows no such model"),
+        (RevisionNotFoundError("404 Client Error", response=cast(Any, Response())), "it knows no such revision"),
+        (ConnectionError("[Errno -2] Name or service not known\n…"), r"it gives no answer \(\[Errno -2\] Name .* known\)"),
+    ],
+)
+def test_a_hub_that_hands_nothing_out_is_said_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception, reason: str
+) -> None:
+    def refuse(*_: Any, **__: Any) -> str:
+        try:
+            raise error
+        except ConnectionError as cause:
+            raise LocalEntryNotFoundError("An error happened … local_files_only=False") from cause
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", refuse)
+    with pytest.raises(CheckpointError, match=f"does not hand it out: {reason}.*hf download nobody/nothing"):
+        find("nobody/nothing", cache_folder=tmp_path)

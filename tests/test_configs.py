@@ -47,7 +47,7 @@ def test_the_dropped_layer_is_the_class_s_default() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"model_type": "llava"}, "reads MiniCPM-o 2.6"),
+        ({"model_type": "llava"}, "describes llava 2.6; this reads MiniCPM-o 2.6 alone"),
         ({"version": 4.5}, "reads MiniCPM-o 2.6"),
         ({"hidden_size": "wide"}, "hidden_size"),
         ({"hidden_size": None}, "hidden_size"),

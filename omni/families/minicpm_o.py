@@ -12,11 +12,9 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from omni.audio.clips import CLIP_S
 from omni.audio.encoder import AudioState
-from omni.audio.sound import decode_sound
 from omni.checkpoint import Checkpoint, CheckpointError
-from omni.families.minicpm_o_network import Network, Prompt, Vocabulary, load_network
+from omni.families.minicpm_o_network import Network, Prompt, Vocabulary, check_reference, load_network, read_voices
 from omni.families.minicpm_o_state import Answer, Mark, State, later
 from omni.model import Capabilities, Phase
 from omni.nn.cache import KvCache
@@ -59,7 +57,6 @@ _LONGEST_ANSWER = 1_000
 """tokens of an answer, whoever asks for more: with it a session stays below LONGEST"""
 _KEPT_OPENINGS = 4
 """system prompts whose caches are kept: sessions that begin alike begin at once"""
-_SHORTEST_REFERENCE_S = 1.0
 _SAMPLING = TextSampling()
 
 
@@ -125,11 +122,7 @@ class MiniCpmO:
         Raises:
             ValueError: the recording is too short or too long.
         """
-        duration_s = len(reference) / self.timing.input_rate
-        if not _SHORTEST_REFERENCE_S <= duration_s <= CLIP_S:
-            raise ValueError(
-                f"voice {name!r}: {duration_s:.1f} s of speech; give {_SHORTEST_REFERENCE_S:.0f} to {CLIP_S} s"
-            )
+        check_reference(name, reference)
         features = self._network.hear([reference], [AudioState()])[0]
         return Voice(name, self._language, {"features": features.float().cpu().numpy()})
 
@@ -395,5 +388,5 @@ def load_minicpm_o(
         )
     network, tokenizer = load_network(checkpoint, device)
     model = MiniCpmO(network, tokenizer, mode=mode, language=language, max_slices=max_slices)
-    model.add_voices([(name, decode_sound(data, model.timing)) for name, data in checkpoint.sounds().items()])
+    model.add_voices(read_voices(checkpoint))
     return model

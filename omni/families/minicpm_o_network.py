@@ -11,10 +11,11 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from omni.audio.clips import clip_mel, cut_clips, n_audio_tokens, n_mel_frames
+from omni.audio.clips import CLIP_S, clip_mel, cut_clips, n_audio_tokens, n_mel_frames
 from omni.audio.encoder import AudioEncoder, AudioProjector, AudioState
 from omni.audio.features import FRAMES_PER_S
-from omni.checkpoint import TALKER_VOCABULARY, Checkpoint, CheckpointError
+from omni.audio.sound import decode_sound
+from omni.checkpoint import AGAIN, TALKER_VOCABULARY, VOICES, Checkpoint, CheckpointError
 from omni.configs import AudioConfig, MiniCpmOConfig, ResamplerConfig, VisionConfig
 from omni.nn.cache import KvCache
 from omni.speech.streaming import Synthesis, TalkerTokenizer
@@ -24,10 +25,14 @@ from omni.text.llm import LanguageModel, place_each, place_features
 from omni.text.released import LlmTokenizer, TalkerVocabulary
 from omni.text.template import Markers, Tokenizer, audio_placeholder, image_placeholder
 from omni.text.tokenizer import Decoder
+from omni.timing import Timing
 from omni.types import Pcm, Picture
 from omni.vision.encoder import VisionEncoder
 from omni.vision.resampler import VisionResampler
 from omni.vision.slicing import Size, plan_slices, strips
+
+_SHORTEST_REFERENCE_S = 1.0
+"""of speech that a voice is made of"""
 
 
 class Vocabulary(Tokenizer, Decoder, Protocol):
@@ -240,9 +245,12 @@ def load_network(checkpoint: Checkpoint, device: torch.device | str) -> tuple[Ne
     if config.tts is None:
         raise CheckpointError(f"{checkpoint.folder} has no talker (init_tts is false); models that only write: not yet")
     if not (report := checkpoint.report()).ok:
-        raise CheckpointError(f"{checkpoint.folder} is not what its config.json describes: {report}")
-    tokenizer = LlmTokenizer.read(checkpoint.texts())
-    talker_tokenizer = TalkerVocabulary.read(checkpoint.texts(TALKER_VOCABULARY))
+        raise CheckpointError(f"{checkpoint.folder} is not what its config.json describes: {report}; {AGAIN}")
+    texts, talker_texts = checkpoint.texts(), checkpoint.texts(TALKER_VOCABULARY)
+    try:
+        tokenizer, talker_tokenizer = LlmTokenizer.read(texts), TalkerVocabulary.read(talker_texts)
+    except CheckpointError as error:  # of texts, which know no folder
+        raise CheckpointError(f"{checkpoint.folder}: {error}") from error
     for name, largest, n in (
         ("vocab_size", tokenizer.largest_id, config.llm.vocab_size or 0),
         ("tts_config.num_text_tokens", talker_tokenizer.largest_id, config.tts.num_text_tokens),
@@ -260,3 +268,33 @@ def load_network(checkpoint: Checkpoint, device: torch.device | str) -> tuple[Ne
     if network.synthesis:
         checkpoint.load_vocoder(network.synthesis.vocoder, device=device)
     return network, tokenizer
+
+
+def read_voices(checkpoint: Checkpoint) -> list[tuple[str, Pcm]]:
+    """The recordings beside a checkpoint by name, [S] at Timing.input_rate, of which its voices are made.
+
+    Raises:
+        CheckpointError: one is no sound, or too short or too long for a voice.
+    """
+    voices = []
+    for name, data in checkpoint.sounds().items():
+        path = checkpoint.folder / VOICES / f"{name}.wav"
+        try:
+            voices.append((name, decode_sound(data, Timing())))
+            check_reference(name, voices[-1][1])
+        except ValueError as error:
+            raise CheckpointError(f"{path}: {error}; put another recording in its place, or remove it") from error
+    return voices
+
+
+def check_reference(name: str, reference: Pcm) -> None:
+    """Whether a voice can be made of a recording [S] at Timing.input_rate.
+
+    Raises:
+        ValueError: it is too short or too long.
+    """
+    duration_s = len(reference) / Timing().input_rate
+    if not _SHORTEST_REFERENCE_S <= duration_s <= CLIP_S:
+        raise ValueError(
+            f"voice {name!r}: {duration_s:.1f} s of speech; give {_SHORTEST_REFERENCE_S:.0f} to {CLIP_S} s"
+        )

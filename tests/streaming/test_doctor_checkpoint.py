@@ -9,13 +9,16 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import soundfile
 import torch
 from huggingface_hub import HfApi, constants
 
 from omni.checkpoint import INDEX, TALKER_VOCABULARY, VOCODER, VOICES
+from omni.timing import Timing
 from streaming import doctor_checkpoint
 from streaming.__main__ import main
 from streaming.config import Config
+from tests.films import tone
 
 
 @pytest.fixture
@@ -107,9 +110,22 @@ def test_without_voices_it_can_still_speak(folder: Path) -> None:
     assert "none" in look(folder)
 
 
+@pytest.mark.parametrize(("sound", "message"), [(b"RIFF", "no sound file"), (None, "0.5 s of speech; give 1 to 30 s")])
+def test_a_voice_that_is_none_is_named(folder: Path, sound: bytes | None, message: str) -> None:
+    path = folder / VOICES / "default.wav"
+    if sound is None:
+        soundfile.write(path, tone(0.5, 220), Timing().input_rate)
+    else:
+        path.write_bytes(sound)
+    (line,) = bad(folder)
+    assert str(path) in line
+    assert message in line
+    assert "put another recording in its place, or remove it" in line
+
+
 def test_checksums_are_compared_on_request(tiny_folder: Path) -> None:
     assert "checksums" not in look(tiny_folder)
-    assert "ok  checksums: no file differs" in look(tiny_folder, verify=True)
+    assert "ok  checksums: nothing to compare with" in look(tiny_folder, verify=True)
 
 
 @pytest.fixture
@@ -167,13 +183,13 @@ def test_a_gpu_that_is_not_there_is_said_beside_the_rest(tiny_folder: Path, monk
 
 def test_offline_without_the_model_it_says_how_to_get_it() -> None:
     report = look("a/b", offline=True)
-    assert "NO  a/b is not in the hub's cache" in report
+    assert "NO  a/b is no folder here, and not in the hub's cache" in report
     assert "hf download a/b --local-dir DIR" in report
 
 
 def test_a_hub_that_cannot_be_reached_is_said_so() -> None:
     (line,) = bad("a/b")
-    assert "the model hub gives no answer: no route to the hub; where there is a network" in line
+    assert "it gives no answer (no route to the hub); check the name, or where there is a network" in line
 
 
 def test_what_the_hub_has_is_weighed_before_it_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:

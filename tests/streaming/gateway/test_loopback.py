@@ -42,7 +42,7 @@ async def test_two_questions_in_one_recording_are_two_turns() -> None:
 
 async def test_what_is_typed_follows_the_answer_to_the_recording() -> None:
     result = await play(ScriptedModel(), Loudness(), recording=say("one"), text="and two")
-    assert spoken(result) == ["one", "You said one .", "and two", "You said and two"]
+    assert spoken(result) == ["one", "You said one .", "and two", "You said and two ."]
 
 
 async def test_a_typed_question_and_a_picture() -> None:

@@ -69,7 +69,7 @@ def test_a_checkpoint_that_is_damaged_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_checkpoint_that_the_hub_s_cache_lacks_says_what_to_do() -> None:
-    with pytest.raises(RuntimeError, match="go online once, or name a folder"):
+    with pytest.raises(RuntimeError, match="leave --offline out, or where there is a network, `hf download"):
         models.load(Config(model="nobody/nothing", device="cpu", offline=True))
 
 
