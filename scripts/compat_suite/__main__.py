@@ -9,11 +9,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Literal
 
 from scripts.bench_suite.server import Server, omni_server, running
 from scripts.bench_suite.speakers import speakers, utter
-from scripts.compat_suite.environments import Environments
+from scripts.compat_suite.environments import Environments, Runtime
 from tests.grammar import check
 
 HERE = Path(__file__).parent
@@ -29,7 +28,7 @@ class Client:
     name: str
     packages: tuple[str, ...]
     program: str
-    runtime: Literal["python", "node"] = "python"
+    runtime: Runtime = "python"
     arguments: tuple[str, ...] = ()
     speaks_today: bool = True
     """the names of the GA protocol, so that the grammar's checker can read its trace"""
@@ -41,10 +40,15 @@ def _openai(version: str, *arguments: str) -> Client:
     return Client(f"openai {version}", packages, "openai_client.py", arguments=arguments, speaks_today=speaks_today)
 
 
+AGENTS = ("@openai/agents@0.20.0",)
+
 CLIENTS = (
     _openai("1.58.1", "--old"),
     *map(_openai, ("1.107.2", "1.109.1", "2.8.0", "2.36.0", "3.54.0")),
-    Client("@openai/agents 0.20.0 in node", ("@openai/agents@0.20.0",), "agents_client.mjs", "node"),
+    Client("@openai/agents 0.20.0, node", AGENTS, "agents_client.mjs", "node"),
+    Client("@openai/agents 0.20.0, Chromium", AGENTS, "agents_browser.py", "browser"),
+    Client("Pipecat 1.14.0", ("pipecat-ai[openai]==1.14.0",), "pipecat_client.py"),
+    Client("LiveKit Agents 1.8.9", ("livekit-agents==1.8.9", "livekit-plugins-openai==1.8.9"), "livekit_client.py"),
 )
 
 
@@ -84,7 +88,7 @@ SERVERS = {"scripted": _scripted, "nano": _nano}
 
 def _results(client: Client, environments: Environments, server: Server) -> dict[str, str]:
     """What became of each scenario: "passed", or why not."""
-    runner = environments.prepare(client.name, client.packages, client.runtime)
+    runner = environments.prepare(client.packages, client.runtime)
     with tempfile.TemporaryDirectory() as folder:
         speech = Path(folder) / "speech.pcm"
         pcm = utter(speakers(3)[1], QUESTION).pcm

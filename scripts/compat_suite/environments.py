@@ -2,10 +2,14 @@
 
 import re
 import subprocess
+import sys
 import venv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
+
+Runtime = Literal["python", "node", "browser"]
+"""what runs a client: a Python of its own, node, or Chromium driven from here"""
 
 
 class Environments:
@@ -14,20 +18,20 @@ class Environments:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def prepare(self, name: str, packages: Sequence[str], runtime: Literal["python", "node"]) -> list[str]:
-        """What runs a program in an environment with these packages: the beginning of a command.
+    def prepare(self, packages: Sequence[str], runtime: Runtime) -> list[str]:
+        """What runs a program with these packages: the beginning of a command.
 
         Raises:
             subprocess.CalledProcessError: a package cannot be had.
         """
-        place = self._folder / re.sub(r"[^a-z0-9.]+", "-", name).strip("-")
+        place = self._folder / re.sub(r"[^a-z0-9.]+", "-", packages[0]).strip("-")
         done = place / "installed"
-        if not done.is_file() or done.read_text().split() != list(packages):
+        if not done.is_file():
             (_install_python if runtime == "python" else _install_node)(place, packages)
-            done.write_text("\n".join(packages))
+            done.touch()
         if runtime == "python":
             return [str(place / "bin" / "python")]
-        return ["env", f"MODULES={place / 'node_modules'}", "node"]
+        return ["env", f"MODULES={place / 'node_modules'}", "node" if runtime == "node" else sys.executable]
 
 
 def _install_python(place: Path, packages: Sequence[str]) -> None:

@@ -9,28 +9,21 @@ import asyncio
 import base64
 import inspect
 import json
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import openai
+from scenarios import TOOL, tell
 
 RATE = 24_000
 """Hz of PCM in this protocol"""
 PACKET = RATE // 25 * 2
 """bytes of 40 ms"""
-PATIENCE_S = 40.0
 OLD_NAMES = {
     "response.output_text.delta": "response.text.delta",
     "response.output_audio.delta": "response.audio.delta",
     "conversation.item.added": "conversation.item.created",
-}
-TOOL = {
-    "type": "function",
-    "name": "weather",
-    "description": "The weather in a city.",
-    "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
 
 
@@ -264,15 +257,7 @@ async def main() -> None:
         trace = options.speech.with_name(f"{name}.trace.json")
         works[name] = lambda scenario=scenario, trace=trace: run(client, scenario, sound, trace)  # type: ignore[misc]
     works["reconnect"] = lambda: reconnect(client)
-    for name, work in works.items():
-        started_s = time.monotonic()
-        try:
-            async with asyncio.timeout(PATIENCE_S):
-                await work()
-            result = "passed"
-        except Exception as error:
-            result = f"{type(error).__name__}: {error}"
-        print(json.dumps({"scenario": name, "result": result, "s": round(time.monotonic() - started_s, 1)}), flush=True)
+    await tell(works)
 
 
 if __name__ == "__main__":
