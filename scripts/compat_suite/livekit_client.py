@@ -79,7 +79,7 @@ async def interrupt(talk: Talk, _: bytes) -> None:
         talk.session.truncate(message_id=message.message_id, modalities=["audio", "text"], audio_end_ms=100)
         break
     await talk.write("Why is the sky blue?")
-    words, _ = await answer(await talk.session.generate_reply())
+    words, _seconds = await answer(await talk.session.generate_reply())
     assert words
 
 
