@@ -5,6 +5,7 @@ It writes short sentences and speaks them in a hiss. What it sees and hears chan
 
 import io
 import json
+import shutil
 import wave
 from pathlib import Path
 from typing import Any
@@ -200,6 +201,9 @@ def _write_shards(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
     total = sum(tensor.nbytes for tensor in tensors.values())
     index = {"metadata": {"total_size": total}, "weight_map": where}
     (folder / INDEX).write_text(json.dumps(index, indent=2), encoding="utf-8")
+    for name in names:
+        # safetensors writes for the owner alone; whoever may read the rest may read these
+        shutil.copymode(folder / INDEX, folder / name)
 
 
 def _sound(pitch_hz: float) -> bytes:

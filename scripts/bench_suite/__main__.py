@@ -18,6 +18,7 @@ from scripts.bench_suite.material import load_material
 from scripts.bench_suite.report import Findings, Row, as_json, table
 from scripts.bench_suite.server import Server, omni_server
 from scripts.bench_suite.speakers import speakers
+from streaming.gateway.models import DeviceError
 
 WITH_SERVER = ("latency", "pauses", "answers", "speech", "barge_in")
 BENCHES = (*WITH_SERVER, "stages", "gateway", "network")
@@ -71,6 +72,7 @@ def main() -> int:
     what = set(BENCHES) if "all" in options.what else set(options.what)
     began_s = time.monotonic()
     found = Findings()
+    status = 0
     if "stages" in what:
         found.add(startup.measure())
         found.add(stages.measure(load_material(), speakers(99)))
@@ -80,17 +82,24 @@ def main() -> int:
     if "gateway" in what:
         found.add(asyncio.run(gateway.measure(options.seconds)))
     if "network" in what:
-        from scripts.bench_suite import network  # noqa: PLC0415  (torch, which the others run without)
+        # torch, which the others run without
+        from omni.checkpoint import CheckpointError  # noqa: PLC0415
+        from scripts.bench_suite import network  # noqa: PLC0415
 
-        found.add(network.run(options.model, options.device, full_size=options.random_full_size))
-    print(table(found.rows))
+        try:
+            found.add(network.run(options.model, options.device, full_size=options.random_full_size))
+        except (CheckpointError, DeviceError) as error:
+            print(f"bench: {error}", file=sys.stderr)
+            status = 1
+    if found.rows:
+        print(table(found.rows))
     if options.json:
         settings = {name: value for name, value in vars(options).items() if name != "json"}
         settings["took_s"] = round(time.monotonic() - began_s)
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_bytes(orjson.dumps(as_json(found, settings), option=orjson.OPT_INDENT_2))
         print(f"details: {options.json}", file=sys.stderr)
-    return 0
+    return status
 
 
 if __name__ == "__main__":

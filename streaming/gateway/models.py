@@ -24,6 +24,10 @@ _HUB_WHISPERS = ("base.en", "small.en", "medium.en", "tiny", "base", "small", "m
 _WHISPER_FILES = ("model.bin", "config.json", "tokenizer.json")
 
 
+class DeviceError(RuntimeError):
+    """There is no such device. The message says which there are."""
+
+
 def load(config: Config) -> tuple[OmniModel[Any], SileroActivity]:
     """Load the configured family and voice activity, and let the model speak once, so that no caller waits for that.
 
@@ -64,16 +68,20 @@ def device_of(device: str) -> str:
     """The device that the option asks for, as torch names it; auto takes a GPU if torch can use one.
 
     Raises:
-        RuntimeError: there is no such GPU.
+        DeviceError: there is no such GPU.
     """
     import torch  # noqa: PLC0415  (the default runs without it)
 
     n = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if device == "auto":
         return "cuda" if n else "cpu"
-    if device != "cpu" and int(device.partition(":")[2] or 0) >= n:
-        known = ", ".join(["cpu", *(f"cuda:{index}" for index in range(n))])
-        raise RuntimeError(f"torch {torch.__version__} finds no {device} on this machine: --device takes auto, {known}")
+    known = ["cpu", *(["cuda"] if n else []), *(f"cuda:{index}" for index in range(n))]
+    if device not in known:
+        built = "nvidia-smi must find the GPU, and torch be built for it (https://pytorch.org/get-started/locally)"
+        raise DeviceError(
+            f"torch {torch.__version__} finds no {device} on this machine: --device takes auto, {', '.join(known)}"
+            + ("" if n else f"; for cuda, {built}")
+        )
     return device
 
 

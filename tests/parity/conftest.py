@@ -14,7 +14,13 @@ from tests.parity.golden import Golden
 def golden() -> Callable[[str], Golden]:
     """Reads a file of the golden folder by its name."""
     folder = Path(os.environ.get("OMNI_GOLDEN", str(Path(__file__).parents[1] / "golden")))
-    return lambda name: Golden.read(folder, name)
+
+    def read(name: str) -> Golden:
+        if not (folder / f"{name}.json").is_file():
+            pytest.fail(f"{folder} holds no golden file {name}.json; OMNI_GOLDEN names its folder", pytrace=False)
+        return Golden.read(folder, name)
+
+    return read
 
 
 @pytest.fixture(autouse=True, scope="package")

@@ -53,6 +53,7 @@ def test_it_has_everything_that_the_release_has(checkpoint: Checkpoint) -> None:
     checkpoint.verify()
     assert set(checkpoint.shapes) == set(minicpm_o(checkpoint.config))
     assert len(set(checkpoint.files.values())) > 1
+    assert len({path.stat().st_mode for path in checkpoint.folder.glob("*.*")}) == 1
     assert set(checkpoint.sounds()) == {"default", "female_example", "male_example", "video_default"}
     texts = {"preprocessor_config.json", "generation_config.json", "tokenizer.json", "vocab.json", "merges.txt"}
     assert texts | {"added_tokens.json", "special_tokens_map.json"} <= set(checkpoint.texts())
@@ -156,7 +157,8 @@ def test_the_seed_decides(checkpoint: Checkpoint, tmp_path: Path) -> None:
 
 def test_the_command_line_writes_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command_line.main(["make-tiny", str(tmp_path / "new" / "tiny")]) == 0
-    assert "omni serve --model" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"try: {sys.executable} -m streaming serve --model {tmp_path / 'new' / 'tiny'}" in said
     assert Checkpoint(tmp_path / "new" / "tiny").report().ok
 
 
@@ -173,4 +175,5 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, capsys: pyt
     assert command_line.main(["make-tiny", str(tmp_path)]) == 2
     assert "is not empty; name a folder that is, or a new one" in capsys.readouterr().err
     assert command_line.main(["make-tiny", str(tmp_path / "diary.txt")]) == 2
+    assert f"cannot write {tmp_path / 'diary.txt'}: File exists; name a new folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]

@@ -99,6 +99,12 @@ def test_a_gpu_that_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch, ask
         models.device_of(asked)
 
 
+def test_without_a_gpu_it_says_what_torch_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(models.DeviceError, match="nvidia-smi must find the GPU, and torch be built for it"):
+        models.device_of("cuda")
+
+
 def test_a_model_that_never_ends_is_warm_soon() -> None:
     """A random one, for instance: it is let go after a few pieces of speech, and its state is closed."""
     model = ScriptedModel(answer=lambda state, text: "on and " * 10_000)
