@@ -103,7 +103,7 @@ class Jitter:
         elif not late:
             self._late_since_s = None
         if self._begins_anew(transit_s, arrival_s):
-            self._restart(at, sequence, ticks)
+            self._restart(at, ticks)
             late = False
         self._learn(at, transit_s)
         if late:
@@ -134,12 +134,11 @@ class Jitter:
             return True
         return self._late_since_s is not None and arrival_s - self._late_since_s > RESYNC_S
 
-    def _restart(self, at: int, sequence: int, ticks: int) -> None:
+    def _restart(self, at: int, ticks: int) -> None:
         self._waiting.clear()
         self._transits.clear()
         self._ranked.clear()
         self._next, self._ticks = at, ticks
-        self._sequence = (sequence - 1) % 2**16
         self._late_since_s = None
         self.n_restarts += 1
 

@@ -184,9 +184,10 @@ def test_an_outage_that_loses_everything_is_filled() -> None:
     assert listener.indices == [*range(300), *[None] * 250, *range(550, 1000)]
 
 
-def test_silence_that_is_not_sent_is_filled_without_waiting() -> None:
+@pytest.mark.parametrize("first_sequence", [0, 2**16 - 303])
+def test_silence_that_is_not_sent_is_filled_without_waiting(first_sequence: int) -> None:
     """Discontinuous transmission: sequence numbers go on, timestamps jump, a packet comes every 400 ms."""
-    listener, sequence = Listener(), 300
+    listener, sequence = Listener(first_sequence=first_sequence), 300
     listener.take_all(evenly(0, 300))
     for index in range(319, 500, 20):
         listener.take(index, index * PACKET_S, sequence)
@@ -212,6 +213,23 @@ def test_a_sender_that_begins_anew_is_followed(sequence: int, timestamp: int, n_
     again.take_all({index: 7 + index * PACKET_S for index in range(300)})
     assert [index for index in again.indices if index is not None] == list(range(n_missed, 300))
     assert listener.jitter.n_restarts == 2
+
+
+def test_what_waits_when_a_sender_begins_anew_is_forgotten() -> None:
+    listener = Listener()
+    listener.take_all({index: at_s for index, at_s in evenly(0, 303).items() if index != 300})
+    listener.jitter.push(9, 2**31, name(9999), 6.07)
+    assert listener.jitter.pull(6.07) == name(9999)
+    assert listener.jitter.pull(6.08) is None
+
+
+def test_a_network_slower_for_good_is_taken_for_that_once() -> None:
+    listener = Listener()
+    listener.take_all(
+        evenly(0, 300) | shaken(300, 700, 0.08) | {i: at_s + 0.7 for i, at_s in shaken(300, 900, 0.08).items()}
+    )
+    assert listener.jitter.n_restarts == 2
+    assert listener.indices[-400:].count(None) < 4
 
 
 @pytest.mark.parametrize("drift", [200e-6, -200e-6])
@@ -251,3 +269,21 @@ def test_packets_may_change_their_length() -> None:
             assert got is not Gap.LOST
             n_heard += len(got)
     assert n_heard == timestamp
+
+
+def test_a_gap_is_as_long_as_the_packet_before_it() -> None:
+    jitter, heard = Jitter(RATE, len), []
+    for sequence in (0, 1, 4, 5):  # of 60 ms each
+        now_s = (sequence + 1) * 0.06
+        jitter.push(sequence, sequence * 2880, bytes(2880), now_s)
+        while (got := jitter.pull(now_s)) is not None:
+            heard.append(got)
+    assert [got is Gap.LOST for got in heard] == [False, False, True, True, False, False]
+
+
+@pytest.mark.parametrize("shift", [-400, 400])
+def test_a_clock_that_slips_by_less_than_half_a_packet_costs_nothing(shift: int) -> None:
+    jitter = Jitter(RATE, lambda _: TICKS)
+    for index in range(100):
+        jitter.push(index, 10_000 + index * TICKS + (shift if index >= 50 else 0), name(index), index * PACKET_S)
+        assert jitter.pull(index * PACKET_S) == name(index)
