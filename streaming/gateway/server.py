@@ -192,7 +192,11 @@ class Gateway:
         term = Term(self._clock, self._config.max_session_s, visit)
         chosen = caller.secret.session if caller.secret else {}
         alias = request.query.get("model")
-        call = Call(session_id, service.shared, term, model_alias=alias, chosen=chosen, watchers=watchers)
+        try:
+            call = Call(session_id, service.shared, term, model_alias=alias, chosen=chosen, watchers=watchers)
+        except BaseException:
+            visit.leave()  # a call that never was must not count for ever
+            raise
         self._calls[session_id] = call
         self._visits[session_id] = visit
         await call.open()
