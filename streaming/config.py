@@ -70,6 +70,9 @@ class Config:
     )
     max_sessions: int = _option(4, "conversations at the same time; more are told to try later", group="server")
     max_session_s: float = _option(3600.0, "longest conversation, in seconds", group="server")
+    resume_within_s: float = _option(
+        30.0, "a call whose connection broke waits so many seconds for its client; 0: not at all", group="server"
+    )
     idle_timeout_s: float = _option(300.0, "a client that sends nothing for so many seconds is let go", group="server")
     api_keys: tuple[str, ...] = _option(
         (),
@@ -132,6 +135,7 @@ class Config:
         _require(0 <= self.port <= 65_535, "port", self.port, "0 to 65535")
         _require(self.max_sessions >= 1, "max_sessions", self.max_sessions, "1 or more")
         _require(self.max_session_s > 0, "max_session_s", self.max_session_s, "more than 0 seconds")
+        _require(self.resume_within_s >= 0, "resume_within_s", self.resume_within_s, "0 seconds or more")
         _require(self.idle_timeout_s > 0, "idle_timeout_s", self.idle_timeout_s, "more than 0 seconds")
         try:
             read_keys(self.api_keys)

@@ -101,7 +101,10 @@ class LoudnessModel:
 async def serve(options: argparse.Namespace) -> None:
     """Until SIGTERM."""
     gateway = Gateway(
-        Config(port=options.port, max_sessions=options.max_sessions), None, SystemClock(), options.patience_s
+        Config(port=options.port, max_sessions=options.max_sessions, resume_within_s=options.resume_within_s),
+        None,
+        SystemClock(),
+        options.patience_s,
     )
     gateway.app.router.add_get("/tasks", _count_tasks)
     stop = asyncio.Event()
@@ -127,6 +130,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--max-sessions", type=int, default=4)
     parser.add_argument("--patience-s", type=float, default=PATIENCE_S)
+    parser.add_argument("--resume-within-s", type=float, default=0.0)
     parser.add_argument("--loudness", action="store_true", help="voice activity is whatever is loud")
     asyncio.run(serve(parser.parse_args()))
 

@@ -5,9 +5,6 @@ import secrets
 
 from streaming.gateway.wire.fields import WireError
 
-RESUME_S = 30.0
-"""a call whose connection was lost waits so long for another"""
-
 
 class Passes:
     """The tokens with which one call may be taken up: each is good once.

@@ -18,10 +18,11 @@ from streaming.config import Config
 from streaming.events import Closed
 from streaming.gateway import http
 from streaming.gateway.access import RETRY_S, Access, Caller, Visit
+from streaming.gateway.beta_link import BetaLink, speaks_beta
 from streaming.gateway.call import Call, Shared
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.media import ActivityModel, PooledActivity
-from streaming.gateway.resume import RESUME_S, session_of, unknown_token
+from streaming.gateway.resume import session_of, unknown_token
 from streaming.gateway.secret_requests import client_secret, flat_client_secret
 from streaming.gateway.term import Term
 from streaming.gateway.websocket import Socket, WebSocketLink
@@ -60,19 +61,11 @@ class _Service:
 class Gateway:
     """Everything between the network and the engine. Serves `app`; calls are accepted once start() was called."""
 
-    def __init__(
-        self,
-        config: Config,
-        page: Path | None,
-        clock: Clock,
-        patience_s: float = PATIENCE_S,
-        resume_within_s: float = RESUME_S,
-    ) -> None:
+    def __init__(self, config: Config, page: Path | None, clock: Clock, patience_s: float = PATIENCE_S) -> None:
         self._config = config
         self._clock = clock
         self._access = Access(read_keys(config.api_keys), clock)
         self._patience_s = patience_s
-        self._resume_within_s = resume_within_s
         self._calls: dict[str, Call] = {}
         self._visits: dict[str, Visit] = {}
         """whose calls they are, by the same ids"""
@@ -104,7 +97,7 @@ class Gateway:
             open_activity=PooledActivity(activity, model.timing, self._activity_pool).open,
             idle_timeout_s=self._config.idle_timeout_s,
             patience_s=self._patience_s,
-            resume_within_s=self._resume_within_s,
+            resume_within_s=self._config.resume_within_s,
         )
         worker.start()
         self._service = _Service(worker, shared, Metrics(model.timing.output_rate))
@@ -169,7 +162,9 @@ class Gateway:
             refusal = Closed("client", error.message)
             await _refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
             return socket
-        link = WebSocketLink(socket, request.transport)
+        link: Link = WebSocketLink(socket, request.transport)
+        if speaks_beta(request.headers):
+            link = BetaLink(link)
         if request.query.get("resume"):
             await self._resume(link, caller)
             return socket

@@ -74,6 +74,7 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
         (("--port", "x"), "whole number"),
         (("--max-sessions", "0"), "max_sessions"),
         (("--idle-timeout-s", "0"), "idle_timeout_s"),
+        (("--resume-within-s", "-1"), "resume_within_s"),
         (("--model", "nanno"), r"did you mean nano\?"),
         (("--model", "MiniCPM-o-2_6"), "did you mean openbmb/MiniCPM-o-2_6"),
         (("--model", ""), "no folder, and no OWNER/NAME"),

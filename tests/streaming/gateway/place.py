@@ -57,9 +57,8 @@ async def serving(
     clock: Clock | None = None,
     patience_s: float = 10.0,
     page: Path | None = None,
-    resume_within_s: float = 30.0,
 ) -> AsyncIterator[Place]:
-    gateway = Gateway(config or Config(), page, clock or SystemClock(), patience_s, resume_within_s)
+    gateway = Gateway(config or Config(), page, clock or SystemClock(), patience_s)
     model = model or ScriptedModel()
     async with listening(gateway, "127.0.0.1", 0) as address:
         gateway.start(model, Loudness())

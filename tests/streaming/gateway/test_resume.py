@@ -329,7 +329,7 @@ async def test_no_token_is_ever_logged(http: aiohttp.ClientSession, caplog: pyte
 
 
 async def test_a_call_that_nobody_comes_back_to_ends_and_gives_its_place_away(http: aiohttp.ClientSession) -> None:
-    async with serving(Config(max_sessions=1), resume_within_s=0.5) as place:
+    async with serving(Config(max_sessions=1, resume_within_s=0.5)) as place:
         async with call(http, place) as first:
             created = await first.until("session.created")
             assert created["omni"]["resume_within_s"] >= 0

@@ -197,7 +197,7 @@ async def test_after_a_dropped_connection_the_conversation_is_told_anew_and_goes
         answer=lambda state, text: f"Answer {sum(role == 'user' for role, _ in state.history)} to {text}"
     )
     drops: list[int] = []
-    async with serving(model=scripted, resume_within_s=0.2) as place:
+    async with serving(Config(resume_within_s=0.2), scripted) as place:
         async with sdk(place).realtime.connect(
             model="gpt-realtime", on_reconnecting=lambda event: drops.append(event.close_code)
         ) as connection:

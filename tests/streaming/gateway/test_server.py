@@ -258,7 +258,7 @@ async def test_what_is_no_handshake_is_told_so(place: Place, http: aiohttp.Clien
 
 
 async def test_two_hundred_callers_who_vanish_leave_nothing(http: aiohttp.ClientSession) -> None:
-    async with serving(Config(max_sessions=500), resume_within_s=0.2) as place:
+    async with serving(Config(max_sessions=500, resume_within_s=0.2)) as place:
 
         async def visit(number: int) -> None:
             async with aiohttp.ClientSession() as own, call(own, place) as peer:
