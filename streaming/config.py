@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
+from streaming.ice import read_ice_servers
 from streaming.keys import read_keys
 
 PREFIX = "OMNI_"
@@ -87,6 +88,13 @@ class Config:
         "a server without keys also answers to their names",
         group="server",
     )
+    ice_servers: str = _option(
+        "",
+        "STUN and TURN servers for calls through firewalls, as the JSON list that RTCPeerConnection takes: "
+        '[{"urls": "turn:HOST", "username": "...", "credential": "..."}]',
+        group="server",
+        secret=True,
+    )
     model: str = _option(
         NANO,
         f"{NANO}, or a MiniCPM-o checkpoint: its folder, or its name on the model hub, such as {_RELEASED}",
@@ -141,6 +149,10 @@ class Config:
             read_keys(self.api_keys)
         except ValueError as error:
             raise ConfigError(f"api_keys: {error}") from error
+        try:
+            read_ice_servers(self.ice_servers)
+        except ValueError as error:
+            raise ConfigError(f"ice_servers: {error}") from error
         if (self.tls_cert is None) != (self.tls_key is None):
             raise ConfigError("tls_cert and tls_key belong together: name both files, or neither")
         for origin in self.allowed_origins:

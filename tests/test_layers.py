@@ -18,7 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.tdm",),
     ("streaming.config", "streaming.commands", "streaming.endpoint", "streaming.files"),
     ("streaming.tiny", "streaming.tiny_weights", "streaming.tiny_words"),
-    ("streaming.events", "streaming.keys"),
+    ("streaming.events", "streaming.ice", "streaming.keys"),
     ("omni.families",),
     ("omni.packaged", "omni.speech", "omni.text", "omni.vision", "omni.audio"),
     ("omni.nn", "omni.checkpoint"),

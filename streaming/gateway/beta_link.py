@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping
 
-from streaming.events import Closed
+from streaming.events import Closed, Event
 from streaming.gateway.link import Link
 from streaming.gateway.wire.beta import from_beta, to_beta
 from streaming.gateway.wire.fields import WireError
+from streaming.gateway.wire.realtime import Inbound
 
 
 def speaks_beta(headers: Mapping[str, str]) -> bool:
@@ -19,11 +20,16 @@ class BetaLink:
 
     def __init__(self, link: Link) -> None:
         self._link = link
+        self.carriage = link.carriage
 
-    async def receive(self) -> bytes | WireError:
+    def watch(self, event: Event) -> None:
+        """Take what happens in the session."""
+        self._link.watch(event)
+
+    async def receive(self) -> bytes | Inbound:
         """The next message, as the codec reads it. Raises LinkEndedError."""
         message = await self._link.receive()
-        if isinstance(message, WireError):
+        if not isinstance(message, bytes):
             return message
         try:
             return from_beta(message)

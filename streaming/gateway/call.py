@@ -16,7 +16,7 @@ from streaming.gateway.term import Term
 from streaming.gateway.wire.connection import Acknowledged, Heartbeat, Resume
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import WireError
-from streaming.gateway.wire.realtime import RealtimeCodec
+from streaming.gateway.wire.realtime import WEBSOCKET, Carriage, Inbound, RealtimeCodec
 from streaming.gateway.wire.session_object import SessionObject
 from streaming.session import LEAD_S, Session
 from streaming.tdm.clock import Clock
@@ -77,6 +77,8 @@ class Call:
 
     Args:
         chosen: fields of the session object that the client chose before the call.
+        carriage: of its first link.
+        lead_s: how far ahead of the listener sound is sent.
 
     Raises:
         WireError: one of them is wrong.
@@ -91,6 +93,8 @@ class Call:
         model_alias: str | None,
         chosen: Mapping[str, Any],
         watchers: Sequence[Watcher],
+        carriage: Carriage = WEBSOCKET,
+        lead_s: float = LEAD_S,
     ) -> None:
         self._shared = shared
         self._term = term
@@ -98,10 +102,10 @@ class Call:
         expires_at = int(time.time() + term.left_s)  # a date for the client; nothing is measured with it
         opened = opening(session_id, shared.engine, opening_settings(shared.engine.capabilities))
         begun = SessionObject.begun(opened, (model_alias,) if model_alias else (), expires_at, chosen)
-        self._codec = RealtimeCodec(session_id, begun=begun, offer=self._offer())
+        self._codec = RealtimeCodec(session_id, begun=begun, carriage=carriage, offer=self._offer())
         self._outbox = Outbox(self._codec, [*watchers, self._notice])
         self.session = Session(
-            session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, begun.settings, LEAD_S
+            session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, begun.settings, lead_s
         )
         self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._code: int | None = None
@@ -173,6 +177,7 @@ class Call:
 
     def _attach(self, link: Link) -> _Carrier:
         carrier = self._carrier = _Carrier(link)
+        self._codec.carried_by(link.carriage)
         self._lost_s = None
         self._latest_s = self._shared.clock.now_s()
         work = (self._converse(carrier), self._outbox.write(link, self._shared.patience_s))
@@ -236,6 +241,8 @@ class Call:
             self.end(Closed("fault", f"the session failed: {type(error).__name__}: {error}"))
 
     def _notice(self, event: Event) -> None:
+        if self._carrier is not None:
+            self._carrier.link.watch(event)
         if isinstance(event, Closed):
             self.end(event)
 
@@ -244,18 +251,17 @@ class Call:
         while True:
             message = await carrier.link.receive()
             self._latest_s = self._shared.clock.now_s()
-            self._n_received += 1
-            self._passes.received()
+            if isinstance(message, bytes | WireError):
+                # sound beside the messages does not show that any was read
+                self._n_received += 1
+                self._passes.received()
             if self._outbox.overflows:
                 raise TooSlowError  # before its next request adds to what it does not read
             async with carrier.obeying:
-                if isinstance(message, WireError):
-                    self._outbox.refuse(message)
-                else:
-                    await self._obey(message)
+                await self._obey(message)
 
-    async def _obey(self, message: bytes) -> None:
-        for inbound in self._codec.decode(message):
+    async def _obey(self, message: bytes | Inbound) -> None:
+        for inbound in self._codec.decode(message) if isinstance(message, bytes) else [message]:
             match inbound:
                 case Acknowledged(seq):
                     self._outbox.acknowledge(seq)

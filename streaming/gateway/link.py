@@ -2,8 +2,8 @@
 
 from typing import Protocol
 
-from streaming.events import Closed
-from streaming.gateway.wire.fields import WireError
+from streaming.events import Closed, Event
+from streaming.gateway.wire.realtime import Carriage, Inbound
 
 
 class LinkEndedError(Exception):
@@ -22,8 +22,14 @@ class LinkEndedError(Exception):
 class Link(Protocol):
     """One connection: messages both ways, in order, none lost while it lasts."""
 
-    async def receive(self) -> bytes | WireError:
-        """The client's next message, or what was wrong with it.
+    carriage: Carriage
+
+    def watch(self, event: Event) -> None:
+        """Take what happens in the session: a link that plays the sound itself has it from here."""
+        ...
+
+    async def receive(self) -> bytes | Inbound:
+        """The client's next message; of what reaches the server by other ways, or is no message, what it comes to.
 
         Raises:
             LinkEndedError: there is none any more.

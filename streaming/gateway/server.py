@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +25,17 @@ from streaming.gateway.media import ActivityModel, PooledActivity
 from streaming.gateway.resume import session_of, unknown_token
 from streaming.gateway.secret_requests import client_secret, flat_client_secret
 from streaming.gateway.term import Term
-from streaming.gateway.websocket import Socket, WebSocketLink
+from streaming.gateway.webrtc import Reception, WebRtc
+from streaming.gateway.webrtc_peer import Peer
+from streaming.gateway.websocket import Socket, WebSocketLink, refuse
 from streaming.gateway.wire.connection import read_resume
 from streaming.gateway.wire.fields import WireError
-from streaming.gateway.wire.realtime import RealtimeCodec
+from streaming.gateway.wire.realtime import WEBSOCKET, RealtimeCodec
+from streaming.ice import read_ice_servers
 from streaming.keys import read_keys
 from streaming.logs import SessionLog
 from streaming.metrics import CONTENT_TYPE, Metrics
+from streaming.session import LEAD_S
 from streaming.tdm.clock import Clock
 from streaming.tdm.jobs import Result
 from streaming.tdm.pipeline import Engine
@@ -47,6 +51,8 @@ STOP_S = 5.0
 """time that calls have to end when the server stops"""
 _MEDIA_THREADS = 2
 """decode pictures and long sound; voice activity has a thread of its own, so that it never waits behind these"""
+
+_LOADING = Closed("busy", "the models are still being loaded; call again in a moment", RETRY_S)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +81,7 @@ class Gateway:
         self._service: _Service | None = None
         self._media_pool = ThreadPoolExecutor(_MEDIA_THREADS, thread_name_prefix="media")
         self._activity_pool = ThreadPoolExecutor(1, thread_name_prefix="activity")
+        self._sound_pool = ThreadPoolExecutor(1, thread_name_prefix="opus")
         self.app = self._routes(page)
 
     @property
@@ -117,12 +124,14 @@ class Gateway:
         if self._service is not None:
             # waits for the engine's thread, which finishes what it has in hand
             await asyncio.to_thread(self._service.worker.stop)
-        for pool in (self._media_pool, self._activity_pool):
+        for pool in (self._media_pool, self._activity_pool, self._sound_pool):
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _routes(self, page: Path | None) -> web.Application:
         app = web.Application(middlewares=[http.guard(self._config, self._access)])
         app.router.add_get("/v1/realtime", self._realtime)
+        reception = Reception(self._admit, self._begin, self._find, self._keep)
+        WebRtc(read_ice_servers(self._config.ice_servers), self._clock, self._sound_pool, reception).add_routes(app)
         app.router.add_post("/v1/realtime/client_secrets", self._with_engine(client_secret))
         app.router.add_post("/v1/realtime/sessions", self._with_engine(flat_client_secret))
         app.router.add_get("/v1/models", self._models)
@@ -160,7 +169,7 @@ class Gateway:
         if caller is None:
             error = WireError("invalid_api_key", http.KEY_NEEDED)
             refusal = Closed("client", error.message)
-            await _refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
+            await refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
             return socket
         link: Link = WebSocketLink(socket, request.transport)
         if speaks_beta(request.headers):
@@ -168,60 +177,89 @@ class Gateway:
         if request.query.get("resume"):
             await self._resume(link, caller)
             return socket
-        service = self._admit(caller)
-        if isinstance(service, Closed):
-            if self._service is not None:
-                self._service.metrics.watch(service)
-            await _refuse(socket, RealtimeCodec("refused").encode(service), service)
+        if isinstance(admitted := self._admit(caller), Closed):
+            await refuse(socket, RealtimeCodec("refused").encode(admitted), admitted)
             return socket
-        call = await self._begin(service, caller, request)
+        call = await self._begin(request)
         await call.carry(link)
         return socket
 
-    async def _begin(self, service: _Service, caller: Caller, request: web.Request) -> Call:
-        """A new call; it lives until something ends it, whatever becomes of the connection."""
+    async def _begin(
+        self,
+        request: web.Request,
+        session: Mapping[str, Any] | None = None,
+        peer: Peer | None = None,
+    ) -> Call:
+        """A new call; it lives until something ends it, whatever becomes of the connection.
+
+        Args:
+            session: what the client chooses of the session, beyond what a secret chose for it.
+            peer: its connection, if it will be carried over WebRTC.
+
+        Raises:
+            WireError: what was chosen is wrong.
+        """
+        service, caller = self._service, request[http.CALLER]
+        if service is None:
+            raise RuntimeError("only who was admitted may begin a call")
         session_id = f"sess_{uuid4().hex[:24]}"
-        peer = " as ".join(filter(None, (request.remote or "a local socket", caller.account.name)))
-        watchers = [service.metrics.watch, SessionLog(session_id, peer).watch]
+        who = " as ".join(filter(None, (request.remote or "a local socket", caller.account.name)))
+        watchers = [service.metrics.watch, SessionLog(session_id, who).watch]
         visit = caller.account.enter()
         term = Term(self._clock, self._config.max_session_s, visit)
-        chosen = caller.secret.session if caller.secret else {}
-        alias = request.query.get("model")
+        chosen = {**(caller.secret.session if caller.secret else {}), **(session or {})}
         try:
-            call = Call(session_id, service.shared, term, model_alias=alias, chosen=chosen, watchers=watchers)
+            call = Call(
+                session_id,
+                service.shared,
+                term,
+                model_alias=request.query.get("model"),
+                chosen=chosen,
+                watchers=watchers,
+                carriage=peer.carriage if peer else WEBSOCKET,
+                lead_s=peer.lead_s if peer else LEAD_S,
+            )
         except BaseException:
             visit.leave()  # a call that never was must not count for ever
             raise
         self._calls[session_id] = call
         self._visits[session_id] = visit
         await call.open()
-        life = asyncio.create_task(self._live(call))
-        self._lives.add(life)
-        life.add_done_callback(self._lives.discard)
+        self._keep(self._live(call, peer))
         return call
 
-    async def _live(self, call: Call) -> None:
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        """Let work go on that no request waits for."""
+        task = asyncio.create_task(work)
+        self._lives.add(task)
+        task.add_done_callback(self._lives.discard)
+
+    async def _live(self, call: Call, peer: Peer | None) -> None:
         try:
             await call.live()
         finally:
+            if peer is not None:
+                await peer.hang_up()  # else one that never came to carry the call would go on trying
             del self._calls[call.session.id]
             self._visits.pop(call.session.id).leave()
             self._ended.set()
 
+    def _find(self, session_id: str, caller: Caller) -> Call | None:
+        """A call of the caller's."""
+        visit = self._visits.get(session_id)
+        return self._calls[session_id] if visit is not None and visit.account is caller.account else None
+
     async def _resume(self, link: Link, caller: Caller) -> None:
         """Let a client that lost its connection go on with its call over this one."""
 
-        def find(session_id: str) -> Call | None:
-            visit = self._visits.get(session_id)
-            return self._calls[session_id] if visit is not None and visit.account is caller.account else None
-
         try:
             async with asyncio.timeout(RESUME_PATIENCE_S):
-                message = await link.receive()
-            if isinstance(message, WireError):
-                raise message
+                # a peer's sound may come before what it says
+                while not isinstance(message := await link.receive(), bytes):
+                    if isinstance(message, WireError):
+                        raise message
             resume = read_resume(message)
-            call = find(session_of(resume.token))
+            call = self._find(session_of(resume.token), caller)
             if call is None:
                 raise unknown_token()
             await call.resume(link, resume)
@@ -232,12 +270,21 @@ class Gateway:
         except (LinkEndedError, TimeoutError):
             await link.close(Closed("client", "nothing came that says which call to go on with"))
 
-    def _admit(self, caller: Caller | None) -> _Service | Closed:
-        """What a new call works with, or why there is none; without a caller, whether any could be."""
+    def _admit(self, caller: Caller) -> Engine | Closed:
+        """What a new call of the caller's works with, or why there is none, which is counted."""
+        refusal = self._refusal(caller)
+        if self._service is None or refusal is not None:
+            if self._service is not None and refusal is not None:
+                self._service.metrics.watch(refusal)
+            return refusal or _LOADING
+        return self._service.worker
+
+    def _refusal(self, caller: Caller | None) -> Closed | None:
+        """Why a new call is not possible; without a caller, whether any would be."""
         if self._stopping:
             return Closed("shutdown", "the server stops; call again when it is back", RETRY_S)
         if self._service is None:
-            return Closed("busy", "the models are still being loaded; call again in a moment", RETRY_S)
+            return _LOADING
         if caller is not None and (refusal := caller.account.refusal):
             return refusal
         if len(self._calls) >= self._config.max_sessions:
@@ -245,7 +292,7 @@ class Gateway:
             return Closed(
                 "busy", f"all {most} places of this server are taken; call again later (--max-sessions)", RETRY_S
             )
-        return self._service
+        return None
 
     # ------------------------------------------------------------ for monitors
 
@@ -261,28 +308,16 @@ class Gateway:
 
     async def _ready(self, _: web.Request) -> web.Response:
         """200 while a call would be accepted: for a balancer that has other servers to choose from."""
-        service = self._admit(None)
-        refused = isinstance(service, Closed)
+        refusal = self._refusal(None)
         body = {
-            "status": service.message if isinstance(service, Closed) else "ready",
+            "status": refusal.message if refusal else "ready",
             "sessions": len(self._calls),
             "max_sessions": self._config.max_sessions,
         }
-        return web.json_response(body, status=503 if refused else 200)
+        return web.json_response(body, status=503 if refusal else 200)
 
     async def _measurements(self, _: web.Request) -> web.Response:
         if self._service is None:
             raise web.HTTPServiceUnavailable(text="the models are still being loaded")
         text = self._service.metrics.text(len(self._calls))
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
-
-
-async def _refuse(socket: Socket, frames: list[bytes], closed: Closed, code: int | None = None) -> None:
-    """Say why there is no session, in an event and in the close frame."""
-    link = WebSocketLink(socket, None)
-    try:
-        for frame in frames:
-            await link.send(frame)
-    except ConnectionError:
-        return
-    await link.close(closed, code)

@@ -4,10 +4,11 @@ import asyncio
 
 from aiohttp import WebSocketError, WSCloseCode, WSMsgType, web
 
-from streaming.events import Closed
+from streaming.events import Closed, Event
 from streaming.gateway.call import CLOSE_S
 from streaming.gateway.link import LinkEndedError
 from streaming.gateway.wire.fields import WireError
+from streaming.gateway.wire.realtime import WEBSOCKET
 
 MAX_FRAME_BYTES = 16 * 1024 * 1024 - 1
 """of one message from a client"""
@@ -67,9 +68,14 @@ _REASONS: dict[int, str] = {
 class WebSocketLink:
     """A WebSocket that is open."""
 
+    carriage = WEBSOCKET
+
     def __init__(self, socket: Socket, transport: asyncio.Transport | None) -> None:
         self._socket = socket
         self._transport = transport
+
+    def watch(self, event: Event) -> None:
+        """The client plays the sound itself."""
 
     async def receive(self) -> bytes | WireError:
         """The next text frame. Raises LinkEndedError."""
@@ -100,3 +106,14 @@ class WebSocketLink:
         """Reset the connection."""
         if self._transport is not None:
             self._transport.abort()
+
+
+async def refuse(socket: Socket, frames: list[bytes], closed: Closed, code: int | None = None) -> None:
+    """Say why there is no session, in an event and in the close frame."""
+    link = WebSocketLink(socket, None)
+    try:
+        for frame in frames:
+            await link.send(frame)
+    except ConnectionError:
+        return
+    await link.close(closed, code)

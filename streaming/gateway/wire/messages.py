@@ -24,7 +24,7 @@ from streaming.gateway.wire.items import item_object
 Message = tuple[str, dict[str, Any]]
 """An event's name and its fields, but for event_id."""
 
-_CLOSED_CODES = {
+CLOSED_CODES = {
     "busy": "session_limit_reached",
     "quota": "insufficient_quota",
     "idle": "session_idle",
@@ -71,7 +71,7 @@ def message_of(event: Event) -> list[Message]:
         case Closed(reason, message, retry_s):
             advice = {} if retry_s is None else {"retry_after_s": round(retry_s)}
             closed: Message = (names.SESSION_CLOSED, {"reason": reason, "message": message, **advice})
-            code = _CLOSED_CODES.get(reason)
+            code = CLOSED_CODES.get(reason)
             return [error_message("server_error", code, message, None, None), closed] if code else [closed]
         case OverlapEnded():
             return [_overlap(event)]

@@ -46,6 +46,10 @@ ITEM_RETRIEVED = "conversation.item.retrieved"
 ITEM_TRUNCATED = "conversation.item.truncated"
 ITEM_DELETED = "conversation.item.deleted"
 
+OUTPUT_AUDIO_STARTED = "output_audio_buffer.started"
+OUTPUT_AUDIO_STOPPED = "output_audio_buffer.stopped"
+OUTPUT_AUDIO_CLEARED = "output_audio_buffer.cleared"
+
 RESPONSE_CREATED = "response.created"
 RESPONSE_DONE = "response.done"
 OUTPUT_ITEM_ADDED = "response.output_item.added"

@@ -69,6 +69,9 @@ class Carriage:
     max_frame_bytes: int = MAX_FRAME_BYTES
 
 
+WEBSOCKET = Carriage()
+
+
 class RealtimeCodec:
     """Both directions of one call.
 
@@ -76,8 +79,8 @@ class RealtimeCodec:
         connection_id: makes event ids, and ids of items that come without one, unique; the session's id will do.
         model_aliases: names besides its own that the client may call the model by (the one in its URL).
         expires_at: Unix time at which the server will end the session, if it will.
-        carriage: what carries the frames.
         begun: the session as its caller chose it before it was opened, instead of the two before.
+        carriage: what carries the frames.
         offer: how the client can come back to the call, for the extension object of session.created.
     """
 
@@ -87,6 +90,7 @@ class RealtimeCodec:
         model_aliases: tuple[str, ...] = (),
         expires_at: int | None = None,
         begun: SessionObject | None = None,
+        carriage: Carriage = WEBSOCKET,
         *,
         offer: Mapping[str, Any] | None = None,
     ) -> None:
@@ -95,6 +99,7 @@ class RealtimeCodec:
         self._expires_at = expires_at
         self._offer = offer or {}
         self._begun = begun
+        self._carriage = carriage
         self._n_ids = 0
         self._session: SessionObject | None = None
         self._reader: AudioReader | None = None
@@ -102,6 +107,12 @@ class RealtimeCodec:
         self._transcripts: dict[str, StableText] = {}
         self._has_spoken = False
         self._latest_event_id: str | None = None
+
+    def carried_by(self, carriage: Carriage) -> None:
+        """From now on the frames go over such a connection."""
+        self._carriage = carriage
+        for answer in self._answers.values():
+            answer.sound_apart = carriage.sound_apart
 
     # ------------------------------------------------------------ client → session
 
@@ -138,6 +149,12 @@ class RealtimeCodec:
         return handler(self, fields, self._session)
 
     def _append(self, fields: Fields, session: SessionObject) -> list[Inbound]:
+        if self._carriage.sound_apart:
+            raise WireError(
+                "invalid_event_for_transport",
+                "Over WebRTC sound and pictures come by the tracks that were offered; nothing is appended.",
+                "type",
+            )
         frames = fields.list("video_frames") or []
         if not frames:
             fields.require("audio")
@@ -178,6 +195,9 @@ class RealtimeCodec:
         return reader
 
     def _clear_output(self, _fields: Fields, _session: SessionObject) -> list[Inbound]:
+        if self._carriage.sound_apart:
+            # an answer is under way until it was heard: to silence it is to cancel it
+            return [Cancel()] if any(answer.sounds for answer in self._answers.values()) else []
         raise WireError(
             "invalid_event_for_transport",
             "Over WebSocket the client plays the sound: stop it there, then send response.cancel and "
@@ -279,7 +299,8 @@ class RealtimeCodec:
             case ResponseText():
                 return self._answers[event.response_id].text(event)
             case ResponseStarted():
-                answer = Answer(event, self._opened_session(), f"conv_{self._suffix}")
+                apart = self._carriage.sound_apart
+                answer = Answer(event, self._opened_session(), f"conv_{self._suffix}", sound_apart=apart)
                 self._answers[event.response_id] = answer
                 return answer.start()
             case ResponseEnded():
@@ -334,9 +355,10 @@ class RealtimeCodec:
 
     def _frame(self, name: str, fields: dict[str, Any]) -> bytes:
         frame = orjson.dumps({"type": name, "event_id": self._new_id("event"), **fields})
-        if len(frame) < MAX_FRAME_BYTES - _NUMBER_BYTES:
+        most = self._carriage.max_frame_bytes - _NUMBER_BYTES
+        if len(frame) < most:
             return frame
-        message = f"An event {name} of {len(frame)} bytes was left out: no frame may have more than {MAX_FRAME_BYTES}."
+        message = f"An event {name} of {len(frame)} bytes was left out: no frame may have more than {most}."
         return self._frame(*error_message("server_error", "event_too_large", message, None, None))
 
     def _new_id(self, kind: str) -> str:

@@ -4,12 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 from streaming.commands import Respond
-from streaming.events import Item, ReplyOptions, ResponseEnded, ResponseSpeech, ResponseStarted, ResponseText
+from streaming.events import (
+    AudioPart,
+    Item,
+    ItemTruncated,
+    ReplyOptions,
+    ResponseEnded,
+    ResponseSpeech,
+    ResponseStarted,
+    ResponseText,
+)
 from streaming.gateway.wire import names
 from streaming.gateway.wire.audio import AudioWriter
 from streaming.gateway.wire.fields import Fields, WireError
 from streaming.gateway.wire.items import item_object
-from streaming.gateway.wire.messages import Message
+from streaming.gateway.wire.messages import Message, message_of
 from streaming.gateway.wire.session_object import (
     MAX_OUTPUT_TOKENS,
     SessionObject,
@@ -103,13 +112,21 @@ def _metadata(fields: Fields) -> dict[str, str] | None:
 
 
 class Answer:
-    """One response on the wire, from ResponseStarted to ResponseEnded."""
+    """One response on the wire, from ResponseStarted to ResponseEnded.
 
-    def __init__(self, event: ResponseStarted, session: SessionObject, conversation_id: str) -> None:
+    Args:
+        sound_apart: its sound travels beside the messages, and the server plays it: the client is told how that goes.
+    """
+
+    def __init__(
+        self, event: ResponseStarted, session: SessionObject, conversation_id: str, *, sound_apart: bool = False
+    ) -> None:
         self._event = event
         self._session = session
         self._conversation_id = conversation_id
         self._writer = AudioWriter(session.output_format, session.timing)
+        self.sound_apart = sound_apart
+        self._sounds = False
         self._end_s = 0.0
         self._place = {
             "response_id": event.response_id,
@@ -117,6 +134,11 @@ class Answer:
             "output_index": 0,
             "content_index": 0,
         }
+
+    @property
+    def sounds(self) -> bool:
+        """Some of its sound was sent."""
+        return self._sounds
 
     def start(self) -> list[Message]:
         """The events up to the first delta."""
@@ -136,8 +158,13 @@ class Answer:
     def speech(self, event: ResponseSpeech) -> Iterator[Message]:
         """More sound, after the words that start in it. start_ms is an extension: its place in the answer."""
         rate = self._session.timing.output_rate
+        if self.sound_apart and not self._sounds:
+            yield names.OUTPUT_AUDIO_STARTED, {"response_id": event.response_id}
+        self._sounds = True
         if event.text:
             yield names.AUDIO_TRANSCRIPT_DELTA, {**self._place, "delta": event.text}
+        if self.sound_apart:
+            return
         self._end_s = event.at_s + len(event.pcm) / rate
         for start in range(0, len(event.pcm), _MAX_PIECE_S * rate):
             delta = self._writer.push(event.pcm[start : start + _MAX_PIECE_S * rate])
@@ -166,6 +193,16 @@ class Answer:
             "usage": _usage(event),
         }
         yield names.RESPONSE_DONE, {"response": response}
+        if self.sound_apart and self._sounds:
+            yield from self._silence(event)
+
+    def _silence(self, event: ResponseEnded) -> Iterator[Message]:
+        """How the sound ended; of an answer that was cut off, also what is left of it, which the client cannot know."""
+        cut = event.status in {"cancelled", "failed"}
+        yield names.OUTPUT_AUDIO_CLEARED if cut else names.OUTPUT_AUDIO_STOPPED, {"response_id": event.response_id}
+        part = event.item.parts[0]
+        if cut and isinstance(part, AudioPart):
+            yield from message_of(ItemTruncated(event.item.id, part.duration_s, part.transcript or ""))
 
     def _part(self, text: str) -> dict[str, str]:
         # a part says "audio" where the item's content says "output_audio"

@@ -1,0 +1,172 @@
+"""WebRTC's HTTP side: calls are offered, answered and hung up."""
+
+import math
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+from aiohttp import BodyPartReader, hdrs, web
+
+from streaming.events import Closed
+from streaming.gateway.access import Caller
+from streaming.gateway.call import Call
+from streaming.gateway.http import CALLER, error_response
+from streaming.gateway.link import LinkEndedError
+from streaming.gateway.webrtc_peer import Peer
+from streaming.gateway.wire.fields import WireError
+from streaming.gateway.wire.messages import CLOSED_CODES
+from streaming.ice import IceServer
+from streaming.tdm.clock import Clock
+from streaming.tdm.pipeline import Engine
+
+SDP = "application/sdp"
+_PREFIX = "rtc_"
+"""of a call's id, which is its session's but for this"""
+MAX_OFFER_BYTES = 256 * 1024
+"""of an offer and its session together; a browser's offer has about 5 KiB"""
+
+
+@dataclass(frozen=True, slots=True)
+class Reception:
+    """What calls over WebRTC need of the server."""
+
+    admit: Callable[[Caller], Engine | Closed]
+    """what a new call works with, or why there can be none"""
+    begin: Callable[[web.Request, Mapping[str, Any], Peer], Awaitable[Call]]
+    """a new call, with what the client chooses of its session; raises WireError"""
+    find: Callable[[str, Caller], Call | None]
+    """a call of the caller's, by its session's id"""
+    keep: Callable[[Coroutine[None, None, None]], None]
+    """lets work go on that no request waits for"""
+
+
+class WebRtc:
+    """The requests that begin and end calls over WebRTC."""
+
+    def __init__(self, ice_servers: Sequence[IceServer], clock: Clock, pool: Executor, reception: Reception) -> None:
+        """Wire it; pool encodes sound."""
+        self._ice_servers = ice_servers
+        self._clock = clock
+        self._pool = pool
+        self._reception = reception
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve them."""
+        app.router.add_post("/v1/realtime/calls", self._offer)
+        app.router.add_post("/v1/realtime", self._offer)  # from before there were calls
+        app.router.add_post("/v1/realtime/calls/{call_id}/hangup", self._hang_up)
+        app.router.add_get("/v1/realtime/ice", self._ice)
+
+    async def _offer(self, request: web.Request) -> web.Response:
+        """A call begins: the answer to its offer."""
+        engine = self._reception.admit(request[CALLER])
+        if isinstance(engine, Closed):
+            return _refused(engine)
+        peer = None
+        try:
+            offer = await _read_offer(request)
+            peer = Peer(self._ice_servers, self._clock, engine.timing, self._pool)
+            await peer.accept(offer.sdp)
+            # the place is taken before candidates are looked for, which takes its time
+            call = await self._reception.begin(request, offer.session, peer)
+        except WireError as error:
+            if peer is not None:
+                await peer.hang_up()
+            return error_response(400, error.code, error.message)
+        answer = await peer.answer()
+        self._reception.keep(_carry(call, peer))
+        location = f"/v1/realtime/calls/{_PREFIX}{call.session.id.removeprefix('sess_')}"
+        return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
+
+    async def _hang_up(self, request: web.Request) -> web.Response:
+        session_id = f"sess_{request.match_info['call_id'].removeprefix(_PREFIX)}"
+        call = self._reception.find(session_id, request[CALLER])
+        if call is None:
+            return error_response(404, "call_not_found", "there is no such call; it may be over already")
+        call.end(Closed("client", "the call was hung up"))
+        return web.Response()
+
+    async def _ice(self, _: web.Request) -> web.Response:
+        """The configuration of a page's RTCPeerConnection."""
+        return web.json_response({"iceServers": [server.as_json() for server in self._ice_servers]})
+
+
+async def _carry(call: Call, peer: Peer) -> None:
+    """Carry a call once it is connected."""
+    try:
+        await peer.opened()
+    except LinkEndedError as ended:
+        call.end(ended.closed)
+    else:
+        await call.carry(peer)
+
+
+@dataclass(frozen=True, slots=True)
+class _Offer:
+    """What a client sends to begin a call."""
+
+    sdp: str
+    session: Mapping[str, Any]
+    """fields of the session object that it chooses"""
+
+
+async def _read_offer(request: web.Request) -> _Offer:
+    """The offer in a request: SDP alone, or a form with `sdp` and `session`.
+
+    Raises:
+        WireError: the body is neither.
+    """
+    if request.content_type == SDP:
+        return _Offer(_text(await request.content.read(MAX_OFFER_BYTES + 1), "the offer"), {})
+    if request.content_type != "multipart/form-data":
+        raise WireError(
+            "invalid_offer", f"send the offer as {SDP}, or as multipart/form-data with the fields sdp and session"
+        )
+    fields: dict[str, bytes] = {}
+    try:
+        async for part in await request.multipart():
+            if isinstance(part, BodyPartReader) and part.name in {"sdp", "session"} and part.name not in fields:
+                fields[part.name] = await _read(part)
+    except ValueError as error:
+        raise WireError("invalid_offer", f"the form cannot be read: {error}") from error
+    if "sdp" not in fields:
+        raise WireError("invalid_offer", "the form has no field sdp, which holds the offer")
+    return _Offer(_text(fields["sdp"], "sdp"), _session(fields.get("session", b"{}")))
+
+
+async def _read(part: BodyPartReader) -> bytes:
+    data = bytearray()
+    while chunk := await part.read_chunk():
+        data += chunk
+        if len(data) > MAX_OFFER_BYTES:
+            break
+    return bytes(data)
+
+
+def _text(data: bytes, name: str) -> str:
+    if len(data) > MAX_OFFER_BYTES:
+        raise WireError("invalid_offer", f"{name} has more than {MAX_OFFER_BYTES} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise WireError("invalid_offer", f"{name} is not UTF-8") from error
+
+
+def _session(data: bytes) -> Mapping[str, Any]:
+    try:
+        session = orjson.loads(_text(data, "session"))
+    except orjson.JSONDecodeError as error:
+        raise WireError("invalid_offer", f"session is no JSON: {error}") from error
+    if not isinstance(session, dict):
+        raise WireError("invalid_offer", "session must be a JSON object, as in session.update")
+    return session
+
+
+def _refused(closed: Closed) -> web.Response:
+    """The response to an offer for which there is no place."""
+    response = error_response(503, CLOSED_CODES[closed.reason], closed.message)
+    if closed.retry_s is not None:
+        response.headers[hdrs.RETRY_AFTER] = str(math.ceil(closed.retry_s))
+    return response
