@@ -23,7 +23,7 @@ def invitation(addresses: Sequence[str], key: str | None, fingerprint: str | Non
         fingerprint: of a certificate that no browser knows; None: they know it.
     """
     if not addresses:
-        return "This machine is in no network, so no other device can call."
+        return "No other device can call: this machine is in no network, or --host keeps the server to it."
     first, *others = [with_key(address, key) for address in addresses]
     lines = [f"Call from another device in this network: {first}", *(f"    or {other}" for other in others)]
     lines += ["", code(first), ""]

@@ -74,6 +74,9 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
         (("--port", "x"), "whole number"),
         (("--max-sessions", "0"), "max_sessions"),
         (("--idle-timeout-s", "0"), "idle_timeout_s"),
+        (("--tls-cert", "a.pem"), "tls_cert and tls_key belong together"),
+        (("--tls-key", "a.pem"), "tls_cert and tls_key belong together"),
+        (("--api-keys", "a:sessions=0"), "sessions of key 1"),
         (("--resume-within-s", "-1"), "resume_within_s"),
         (("--model", "nanno"), r"did you mean nano\?"),
         (("--model", "MiniCPM-o-2_6"), "did you mean openbmb/MiniCPM-o-2_6"),
@@ -144,3 +147,27 @@ def test_what_is_printed_reads_back_and_hides_secrets() -> None:
     assert "sekret" not in printed
     values = tomllib.loads(printed)
     assert (values["port"], values["allowed_origins"], values["log_json"]) == (9, ["https://a.example"], True)
+
+
+def test_limits_of_keys_are_written_alike_everywhere(tmp_path: Path) -> None:
+    path = tmp_path / "omni.toml"
+    path.write_text('api_keys = ["a:sessions=2:minutes=60", "b"]\n')
+    written = ("a:sessions=2:minutes=60", "b")
+    assert load({"config": str(path)}, {}).api_keys == written
+    assert load(parse("--api-keys", *written), {}).api_keys == written
+    assert load({}, {"OMNI_API_KEYS": ",".join(written)}).api_keys == written
+
+
+def test_tls_opens_the_network_unless_an_address_is_chosen() -> None:
+    assert (Config().listens_on, Config().secure) == ("127.0.0.1", False)
+    assert (Config(tls=True).listens_on, Config(tls=True).secure) == ("0.0.0.0", True)
+    assert Config(tls_cert="a", tls_key="b").secure
+    assert Config(tls=True, host="127.0.0.1").listens_on == "127.0.0.1"
+
+
+def test_data_is_kept_where_the_system_wants_it(tmp_path: Path) -> None:
+    assert load({}, {}).data_folder == Path.home() / ".local" / "share" / "omni-live"
+    assert load({}, {"XDG_DATA_HOME": str(tmp_path)}).data_folder == tmp_path / "omni-live"
+    assert load({}, {"XDG_DATA_HOME": "relative"}) == Config()
+    chosen = load(parse("--data-dir", "/here"), {"XDG_DATA_HOME": str(tmp_path), "OMNI_DATA_DIR": "/there"})
+    assert chosen.data_folder == Path("/here")

@@ -47,4 +47,4 @@ def test_it_says_how_to_call_and_why_the_browser_warns() -> None:
     assert "https://10.0.0.1:1/#key=k" in text
     assert "AB:CD" in text
     assert "warns" not in invitation([ADDRESS], None, None)
-    assert "no network" in invitation([], "k", None)
+    assert "No other device" in invitation([], "k", None)
