@@ -49,9 +49,9 @@ def read_sound(path: Path, timing: Timing) -> Pcm:
         unknown = isinstance(error.__cause__, soundfile.SoundFileError)
         if unknown and (pcm := _sound_alone(path, timing.input_rate)) is not None:
             return pcm
-        others = f"M4A, WebM and others with PyAV ({INSTALL_CHECKPOINTS})" if find_spec("av") is None else "M4A, WebM"
-        advice = f"; WAV, FLAC, Ogg and MP3 can be read, {others}" if unknown else ""
-        raise FileError(f"{path}: {str(error).rstrip('.')}{advice}") from error
+        others = f", and M4A, WebM and more with PyAV ({INSTALL_CHECKPOINTS})" if find_spec("av") is None else ""
+        advice = f"; WAV, FLAC, Ogg and MP3 can be read{others or ', M4A and WebM too'}" if unknown else ""
+        raise FileError(f"{path}: {error}{advice}") from error
 
 
 def write_sound(path: Path, pcm: Pcm, timing: Timing) -> None:

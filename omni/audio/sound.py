@@ -27,7 +27,7 @@ def decode_sound(data: bytes, timing: Timing) -> Pcm:
         sound, rate = soundfile.read(io.BytesIO(data), dtype="float32", always_2d=True)
     except soundfile.SoundFileError as error:
         # the library names the bytes by their place in memory first, then what is wrong
-        reason = str(error).rpartition(": ")[2]
+        reason = str(error).rpartition(": ")[2].rstrip(".")
         raise ValueError(f"it is no sound file that can be read: {reason}") from error
     mono: Pcm = sound.mean(axis=1, dtype=np.float32)
     if not len(mono):
