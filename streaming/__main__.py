@@ -111,7 +111,7 @@ def _add_chat(chat: argparse.ArgumentParser) -> None:
         # all in one list: the model takes them in the order in which they are given
         given = partial(_given, kind)
         chat.add_argument(f"--{kind}", dest="media", action="append", type=given, metavar="FILE", help=about)
-    chat.add_argument("--voice", type=Path, metavar="VOICE.wav", help="a few seconds of the voice to answer in")
+    chat.add_argument("--voice", type=Path, metavar="VOICE.wav", help="a few seconds of the voice of --out")
     tasks = "; ".join(f"{name}: {preset.about}" for name, preset in PRESETS.items())
     chat.add_argument("--preset", choices=tuple(PRESETS), help=f"a task that the model knows ({tasks})")
     chat.add_argument("--out", type=Path, metavar="ANSWER.wav", help="where to write the answer's speech")

@@ -49,8 +49,8 @@ def read_sound(path: Path, timing: Timing) -> Pcm:
         unknown = isinstance(error.__cause__, soundfile.SoundFileError)
         if unknown and (pcm := _sound_alone(path, timing.input_rate)) is not None:
             return pcm
-        others = f", and M4A, WebM and more with PyAV ({INSTALL_CHECKPOINTS})" if find_spec("av") is None else ""
-        advice = f"; WAV, FLAC, Ogg and MP3 can be read{others or ', M4A and WebM too'}" if unknown else ""
+        pyav = "" if find_spec("av") else f" with PyAV ({INSTALL_CHECKPOINTS})"
+        advice = f"; WAV, FLAC, Ogg and MP3 can be read, and M4A and WebM{pyav}" if unknown else ""
         raise FileError(f"{path}: {error}{advice}") from error
 
 

@@ -13,6 +13,7 @@ from omni.checkpoint import Checkpoint
 from omni.configs import DecoderConfig
 from omni.shapes import minicpm_o, n_parameters
 from omni.text.llm import LanguageModel
+from scripts.bench_suite import __main__ as command_line
 from scripts.bench_suite import network, random_weights
 from scripts.bench_suite.bounds import Bounds, Stopwatch, matmul_flops, step_bytes, weight_bytes
 from scripts.bench_suite.network_turns import hold_turn, picture, sound
@@ -160,3 +161,18 @@ def test_it_measures_a_whole_checkpoint(tiny_folder: Path, monkeypatch: pytest.M
     llm = Checkpoint(tiny_folder).config.llm
     kib = 2 * llm.num_hidden_layers * llm.num_key_value_heads * llm.head_dim * 4 / 1_024
     assert rows["a session: LLM cache, each token"].value == kib
+
+
+@pytest.mark.parametrize(
+    ("words", "message"), [(["--model", "/no/where"], "is no folder"), (["--device", "cuda"], "cpu")]
+)
+def test_what_cannot_be_measured_is_said_in_a_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], message: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr("sys.argv", ["bench", "network", *words])
+    assert command_line.main() == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith("bench: ")
+    assert message in said.err

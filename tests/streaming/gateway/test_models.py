@@ -1,5 +1,6 @@
 """Finding what a configuration asks for."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -66,6 +67,22 @@ def test_a_checkpoint_is_loaded_and_warm(tiny_folder: Path) -> None:
 def test_a_checkpoint_that_is_damaged_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match=r"has no config\.json; name the folder that holds the whole checkpoint"):
         models.load(Config(model=str(tmp_path), device="cpu"))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "advice"),
+    [
+        ("config.json", ('"intermediate_size": 192', '"intermediate_size": 96'), "misshaped.*; download it again, all"),
+        ("tokenizer.json", ("{", ""), r"tokenizer\.json.*download it again"),
+    ],
+)
+def test_files_that_do_not_fit_are_named_with_their_folder(
+    tiny_folder: Path, tmp_path: Path, name: str, change: tuple[str, str], advice: str
+) -> None:
+    folder = shutil.copytree(tiny_folder, tmp_path / "tiny")
+    (folder / name).write_text((folder / name).read_text().replace(*change, 1))
+    with pytest.raises(RuntimeError, match=f"{folder}.*{advice}"):
+        models.load(Config(model=str(folder), device="cpu"))
 
 
 def test_a_checkpoint_that_the_hub_s_cache_lacks_says_what_to_do() -> None:
