@@ -67,7 +67,8 @@ class WebRtc:
         peer = None
         try:
             offer = await _read_offer(request)
-            peer = Peer(self._ice_servers, self._clock, engine.timing, self._pool)
+            sees = engine.capabilities.sees
+            peer = Peer(self._ice_servers, self._clock, engine.timing, self._pool, sees=sees)
             await peer.accept(offer.sdp)
             # the place is taken before candidates are looked for, which takes its time
             call = await self._reception.begin(request, offer.session, peer)

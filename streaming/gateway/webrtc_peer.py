@@ -21,6 +21,7 @@ from aiortc.exceptions import OperationError
 from omni.timing import Timing
 from streaming.events import Closed, Event
 from streaming.gateway.call import CLOSE_S
+from streaming.gateway.webrtc_camera import CODECS, Camera
 from streaming.gateway.webrtc_link import Channel, Inbox
 from streaming.gateway.webrtc_microphone import Microphone
 from streaming.gateway.webrtc_player import LEAD_S, Player
@@ -51,14 +52,19 @@ class Peer:
     lead_s = LEAD_S
     """how far ahead of the listener a session should send sound over it"""
 
-    def __init__(self, ice_servers: Sequence[IceServer], clock: Clock, timing: Timing, pool: Executor) -> None:
+    def __init__(
+        self, ice_servers: Sequence[IceServer], clock: Clock, timing: Timing, pool: Executor, *, sees: bool
+    ) -> None:
         """Make an end of a connection.
 
         Args:
             ice_servers: may be none: the addresses of this machine's own networks are enough where they are reached.
             pool: encodes sound.
+            sees: pictures are wanted.
         """
         self._clock = clock
+        self._timing = timing
+        self._sees = sees
         self._inbox = Inbox()
         self._channel = Channel(self._inbox)
         self._microphone = Microphone(clock, timing.input_rate, self._inbox.put_sound)
@@ -86,11 +92,14 @@ class Peer:
             raise WireError("invalid_offer", f"neither sound nor a data channel is offered; {_ADVICE}")
         try:
             if "audio" in kinds:
-                _prefer_opus(self._connection.addTransceiver(self._player))
+                _prefer(self._connection.addTransceiver(self._player), "audio/opus")
+            codec = next((name for name in CODECS if re.search(rf"^a=rtpmap:\d+ {name}/", offer, re.MULTILINE)), None)
+            if codec is not None:
+                _prefer(self._connection.addTransceiver("video", "recvonly"), f"video/{codec}", "video/rtx")
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
-            self._wire()
+            self._wire(codec)
         except OperationError as error:
-            message = f"the offer has no codec in common with this server, which speaks Opus; {_ADVICE}"
+            message = f"the offer has no codec that this server knows (Opus; VP8 or H.264); {_ADVICE}"
             raise WireError("invalid_offer", message) from error
         # aiortc's parser stumbles over what is no SDP with whatever comes first
         except Exception as error:
@@ -150,15 +159,18 @@ class Peer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._connection.close()
 
-    def _wire(self) -> None:
+    def _wire(self, codec: str | None) -> None:
         """Put our own ends where aiortc would decode everything into queues without a bound."""
-        taken: set[str] = set()
+        ends: dict[str, Microphone | Camera] = {"audio": self._microphone}
+        if codec is not None and self._sees:
+            every_s = self._timing.unit_ms / 1_000
+            ends["video"] = Camera(codec, self._clock, every_s, self._inbox.put_picture)
         for transceiver in self._connection.getTransceivers():
-            if transceiver.kind in taken or transceiver.kind != "audio":
-                transceiver.direction = "inactive"
-                continue
-            taken.add(transceiver.kind)
-            replace_jitter_buffer(transceiver.receiver, self._microphone)
+            end = ends.pop(transceiver.kind, None)
+            if end is None:
+                transceiver.direction = "inactive"  # a second of its kind, or of no use here
+            else:
+                replace_jitter_buffer(transceiver.receiver, end)
 
     def _channel_opened(self, channel: RTCDataChannel) -> None:
         if channel.label == EVENTS and not self._opened.is_set():
@@ -205,10 +217,10 @@ def replace_jitter_buffer(receiver: RTCRtpReceiver, buffer: object) -> None:
     setattr(receiver, name, buffer)
 
 
-def _prefer_opus(transceiver: RTCRtpTransceiver) -> None:
-    capabilities = RTCRtpReceiver.getCapabilities("audio")
+def _prefer(transceiver: RTCRtpTransceiver, *names: str) -> None:
+    capabilities = RTCRtpReceiver.getCapabilities(transceiver.kind)
     codecs = capabilities.codecs if capabilities else []
-    transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType == "audio/opus"])
+    transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType in names])
 
 
 def _most_frame_bytes(offer: str) -> int:

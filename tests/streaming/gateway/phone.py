@@ -9,9 +9,17 @@ from typing import Any
 import aiohttp
 import numpy as np
 import orjson
-from aiortc import MediaStreamTrack, RTCConfiguration, RTCDataChannel, RTCPeerConnection, RTCSessionDescription
+from aiortc import (
+    MediaStreamTrack,
+    RTCConfiguration,
+    RTCDataChannel,
+    RTCPeerConnection,
+    RTCRtpSender,
+    RTCSessionDescription,
+    VideoStreamTrack,
+)
 from aiortc.mediastreams import MediaStreamError
-from av import AudioFrame
+from av import AudioFrame, VideoFrame
 
 from omni.timing import Timing
 from omni.types import Pcm
@@ -50,14 +58,34 @@ class Mouth(MediaStreamTrack):
         return frame
 
 
+class Scene(VideoStreamTrack):
+    """A camera before a wall whose colour changes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.colour = (0, 0, 0)
+        self.n_frames = 0
+
+    async def recv(self) -> VideoFrame:
+        pts, time_base = await self.next_timestamp()
+        frame = VideoFrame.from_ndarray(np.full((240, 320, 3), self.colour, np.uint8), format="rgb24")
+        frame.pts, frame.time_base = pts, time_base
+        self.n_frames += 1
+        return frame
+
+
 class Phone:
     """One end of a call; keeps every event and all that it hears."""
 
-    def __init__(self, http: aiohttp.ClientSession) -> None:
+    def __init__(self, http: aiohttp.ClientSession, scene: Scene | None = None, codec: str = "VP8") -> None:
         self.http = http
         self.connection = RTCPeerConnection(RTCConfiguration([]))
         self.mouth = Mouth()
         self.connection.addTrack(self.mouth)
+        if scene is not None:
+            camera = self.connection.addTransceiver(scene, "sendonly")
+            capabilities = RTCRtpSender.getCapabilities("video").codecs
+            camera.setCodecPreferences([one for one in capabilities if one.mimeType == f"video/{codec}"])
         self.channel: RTCDataChannel = self.connection.createDataChannel("oai-events")
         self.channel.on("message", self._received)
         self.connection.on("track", self._listen)
@@ -147,10 +175,14 @@ class Phone:
 
 @asynccontextmanager
 async def ringing(
-    http: aiohttp.ClientSession, place: Place, path: str = "/calls", session: dict[str, Any] | None = None
+    http: aiohttp.ClientSession,
+    place: Place,
+    path: str = "/calls",
+    session: dict[str, Any] | None = None,
+    **of_phone: Any,
 ) -> AsyncIterator[Phone]:
     """A call that is connected."""
-    phone = Phone(http)
+    phone = Phone(http, **of_phone)
     try:
         await phone.dial(f"{place.realtime}{path}", session)
         await phone.until("session.created")

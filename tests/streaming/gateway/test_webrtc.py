@@ -13,11 +13,11 @@ import psutil
 import pytest
 
 from omni.timing import Timing
-from omni.types import Delta, Pcm, SpeechDelta, Transcript, Unit, Word
+from omni.types import Delta, Pcm, Picture, SpeechDelta, Transcript, Unit, Word
 from streaming.config import Config
-from streaming.gateway import webrtc_peer
+from streaming.gateway import webrtc_camera, webrtc_peer
 from tests.fakes import ScriptedModel, ScriptedState
-from tests.streaming.gateway.phone import SDP, Phone, ringing
+from tests.streaming.gateway.phone import SDP, Phone, Scene, ringing
 from tests.streaming.gateway.place import Place, serving
 
 RATE = Timing().input_rate
@@ -155,6 +155,33 @@ async def test_output_is_cleared_and_input_is_not_appended(http: aiohttp.ClientS
         await place.empty()
 
 
+@pytest.mark.parametrize("codec", ["VP8", "H264"])
+async def test_of_a_camera_one_picture_a_unit_is_looked_at(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch, codec: str
+) -> None:
+    seen: list[Picture] = []
+    decode = webrtc_camera.decode_key_frame
+
+    def look(decoder: str, frame: bytes) -> Picture:
+        seen.append(decode(decoder, frame))
+        return seen[-1]
+
+    monkeypatch.setattr(webrtc_camera, "decode_key_frame", look)
+    scene = Scene()
+    async with serving() as place:
+        async with ringing(http, place, scene=scene, codec=codec):
+            for colour in ((200, 30, 30), (30, 30, 200)):
+                scene.colour = colour
+                async with asyncio.timeout(10):
+                    # looked at in a pool, which has no event
+                    while not seen or np.abs(seen[-1].mean((0, 1)) - colour).max() > 20:  # noqa: ASYNC110
+                        await asyncio.sleep(0.05)
+        await place.empty()
+        assert place.model.log.count("open default") == 1
+    assert seen[0].shape == (240, 320, 3)
+    assert scene.n_frames > 10 * len(seen)
+
+
 # ---------------------------------------------------------------- who may call
 
 
@@ -223,7 +250,7 @@ async def test_closing_the_channel_ends_the_call(http: aiohttp.ClientSession) ->
 
 async def test_a_peer_that_vanishes_is_let_go(http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webrtc_peer, "SILENT_S", 1.0)
-    async with serving(resume_within_s=0.5) as place, ringing(http, place) as phone:
+    async with serving(Config(resume_within_s=0)) as place, ringing(http, place) as phone:
         await phone.vanish()
         await place.empty()
 
