@@ -24,8 +24,10 @@ Now = Callable[[], datetime]
 class Visit:
     """One call of an account, while it lasts."""
 
-    def __init__(self, account: "Account", since_s: float) -> None:
+    def __init__(self, account: "Account", secret: Secret | None, since_s: float) -> None:
         self.account = account
+        self.secret = secret
+        """with which it was begun, if not with the key itself"""
         self.since_s = since_s
         """from when on its time is still to be added to what the account has used"""
 
@@ -87,9 +89,9 @@ class Account:
             return Closed("busy", message, RETRY_S)
         return self.used_up if self.left_s <= 0 else None
 
-    def enter(self) -> Visit:
+    def enter(self, secret: Secret | None = None) -> Visit:
         """Begin a call; its end must be told by Visit.leave()."""
-        visit = Visit(self, self._clock.now_s())
+        visit = Visit(self, secret, self._clock.now_s())
         self._visits.add(visit)
         return visit
 
@@ -108,12 +110,13 @@ class Caller:
     secret: Secret | None = None
     """the short-lived secret that was shown instead of a key"""
 
-    def owns(self, maker: "Caller") -> bool:
-        """Whether what another request made may be touched by this one.
+    def enter(self) -> Visit:
+        """Begin a call; its end must be told by Visit.leave()."""
+        return self.account.enter(self.secret)
 
-        A key reaches all that was made with it and with its secrets; a secret only what was made with itself.
-        """
-        return self.account is maker.account and self.secret in (None, maker.secret)
+    def owns(self, visit: Visit) -> bool:
+        """Whether a call is this caller's: a key has all that was begun with it and its secrets, a secret its own."""
+        return self.account is visit.account and self.secret in (None, visit.secret)
 
 
 class Access:

@@ -205,7 +205,7 @@ class Gateway:
         session_id = f"sess_{uuid4().hex[:24]}"
         who = " as ".join(filter(None, (request.remote or "a local socket", caller.account.name)))
         watchers = [service.metrics.watch, SessionLog(session_id, who).watch]
-        visit = caller.account.enter()
+        visit = caller.enter()
         term = Term(self._clock, self._config.max_session_s, visit)
         chosen = {**(caller.secret.session if caller.secret else {}), **(session or {})}
         try:
@@ -247,7 +247,7 @@ class Gateway:
     def _find(self, session_id: str, caller: Caller) -> Call | None:
         """A call of the caller's."""
         visit = self._visits.get(session_id)
-        return self._calls[session_id] if visit is not None and visit.account is caller.account else None
+        return self._calls[session_id] if visit is not None and caller.owns(visit) else None
 
     async def _resume(self, link: Link, caller: Caller) -> None:
         """Let a client that lost its connection go on with its call over this one."""
@@ -259,9 +259,12 @@ class Gateway:
                     if isinstance(message, WireError):
                         raise message
             resume = read_resume(message)
-            call = self._find(session_of(resume.token), caller)
-            if call is None:
+            session_id = session_of(resume.token)
+            visit = self._visits.get(session_id)
+            # not only its owner's: a secret may have expired since, and a newer one of the same key shows the token
+            if visit is None or visit.account is not caller.account:
                 raise unknown_token()
+            call = self._calls[session_id]
             await call.resume(link, resume)
         except WireError as error:
             with contextlib.suppress(ConnectionError):

@@ -61,16 +61,20 @@ class WebRtc:
 
     async def _offer(self, request: web.Request) -> web.Response:
         """A call begins: the answer to its offer."""
-        engine = self._reception.admit(request[CALLER])
+        caller, peer = request[CALLER], None
+        engine = self._reception.admit(caller)
         if isinstance(engine, Closed):
             return _refused(engine)
-        peer = None
         try:
             offer = await _read_offer(request)
             sees = engine.capabilities.sees
             peer = Peer(self._ice_servers, self._clock, engine.timing, self._pool, sees=sees)
             await peer.accept(offer.sdp)
-            # the place is taken before candidates are looked for, which takes its time
+            # somebody else may have taken the place meanwhile; it is taken before candidates are looked for, which
+            # takes its time
+            if isinstance(taken := self._reception.admit(caller), Closed):
+                await peer.hang_up()
+                return _refused(taken)
             call = await self._reception.begin(request, offer.session, peer)
         except WireError as error:
             if peer is not None:
@@ -167,7 +171,7 @@ def _session(data: bytes) -> Mapping[str, Any]:
 
 def _refused(closed: Closed) -> web.Response:
     """The response to an offer for which there is no place."""
-    response = error_response(503, CLOSED_CODES[closed.reason], closed.message)
+    response = error_response(429 if closed.reason == "quota" else 503, CLOSED_CODES[closed.reason], closed.message)
     if closed.retry_s is not None:
         response.headers[hdrs.RETRY_AFTER] = str(math.ceil(closed.retry_s))
     return response

@@ -100,9 +100,12 @@ def test_a_secret_stands_for_its_key_and_for_no_other(clock: ManualClock) -> Non
     assert caller.secret is not None
     assert caller.secret.session == {"instructions": "of a"}
     other = known(access, a.account.secrets.make({}, 60))
-    assert a.owns(caller)
-    assert caller.owns(known(access, value))
-    assert not caller.owns(a)
-    assert not caller.owns(other)
-    assert not b.owns(caller)
-    assert not caller.owns(b)
+    by_key, by_secret = a.enter(), caller.enter()
+    assert a.account.refusal is not None
+    assert a.owns(by_key)
+    assert a.owns(by_secret)
+    assert caller.owns(by_secret)
+    assert known(access, value).owns(by_secret)
+    assert not caller.owns(by_key)
+    assert not other.owns(by_secret)
+    assert not b.owns(by_secret)
