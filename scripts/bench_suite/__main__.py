@@ -21,7 +21,7 @@ from scripts.bench_suite.speakers import speakers
 from streaming.gateway.models import DeviceError
 
 WITH_SERVER = ("latency", "pauses", "answers", "speech", "barge_in")
-BENCHES = (*WITH_SERVER, "stages", "gateway", "network")
+BENCHES = (*WITH_SERVER, "stages", "gateway", "calls", "network")
 
 
 def parsed() -> argparse.Namespace:
@@ -35,7 +35,8 @@ def parsed() -> argparse.Namespace:
     parser.add_argument("--questions", type=int, default=20, help="spoken by each voice, for latency")
     parser.add_argument("--voices", type=int, default=3, help="for latency; the others use all there are")
     parser.add_argument("--trials", type=int, default=20, help="interruptions")
-    parser.add_argument("--seconds", type=float, default=10, help="of each load on the gateway")
+    parser.add_argument("--seconds", type=float, default=10, help="of each load on the gateway, and of calls")
+    parser.add_argument("--visits", type=int, default=10_000, help="short calls, to see what they leave behind")
     network = parser.add_argument_group("network", "a MiniCPM-o checkpoint, measured alone unless more is asked for")
     which = network.add_mutually_exclusive_group()
     which.add_argument(
@@ -81,6 +82,10 @@ def main() -> int:
             found.add(asyncio.run(with_server(server, what, options)))
     if "gateway" in what:
         found.add(asyncio.run(gateway.measure(options.seconds)))
+    if "calls" in what:
+        from scripts.bench_suite import calls  # noqa: PLC0415  (aiortc, which the others run without)
+
+        found.add(asyncio.run(calls.measure(options.visits, options.seconds)))
     if "network" in what:
         # torch, which the others run without
         from omni.checkpoint import CheckpointError  # noqa: PLC0415

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import aiohttp
 import numpy as np
@@ -175,10 +175,27 @@ class Answer:
     status: str | None = None
 
 
+class Socket(Protocol):
+    """What a caller needs of its connection."""
+
+    @property
+    def close_code(self) -> int | None:
+        """Once it is closed."""
+        ...
+
+    async def send_str(self, text: str) -> None:
+        """Send one message."""
+        ...
+
+    def __aiter__(self) -> AsyncIterator[aiohttp.WSMessage]:
+        """The messages that come."""
+        ...
+
+
 class Caller:
     """One call: a connection, a microphone, a loudspeaker, and everything that was received."""
 
-    def __init__(self, socket: aiohttp.ClientWebSocketResponse, seed: int) -> None:
+    def __init__(self, socket: Socket, seed: int) -> None:
         self._socket = socket
         self.microphone = Microphone(seed)
         self.loudspeaker = Loudspeaker()
