@@ -98,6 +98,18 @@ class Session:
         """Take a result of the engine."""
         self._talk.pipeline.deliver(result)
 
+    def cut_off(self) -> None:
+        """The client has lost its connection. An answer under way waits until reach()."""
+        self._speaker.cut_off()
+
+    def reach(self, *, anew: bool) -> None:
+        """The client is there again, also if nobody had noticed that it was not.
+
+        Args:
+            anew: it hears with a player that has nothing of what was sent; that is sent again from where it stopped.
+        """
+        self._speaker.reach(anew=anew)
+
     async def close(self, reason: CloseReason, message: str, retry_s: float | None = None) -> None:
         """End the conversation and free what it holds, saying what Closed says. Last call."""
         self._speaker.close()

@@ -169,6 +169,8 @@ class Call:
             log.info("%s goes on over another connection", self.session.id)
             self._outbox.push(self._codec.encode_resumed(self._offer(), self._n_received))
             carrier = self._attach(link)
+            # a link that plays the sound itself begins with none; to others it was sent again as it was
+            self.session.reach(anew=link.carriage.sound_apart)
         await self._carried(carrier)
 
     def _offer(self) -> dict[str, Any]:
@@ -197,6 +199,7 @@ class Call:
                     await carrier.stop()
                     self._carrier = None
                     self._lost_s = self._shared.clock.now_s()
+                    self.session.cut_off()
                     log.info("%s lost its connection and waits for another", self.session.id)
             carrier.link.abort()
 

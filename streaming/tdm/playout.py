@@ -51,6 +51,7 @@ class Playout:
         self._anchor_s = 0.0
         self._anchor_time_s = 0.0
         self._holding = True
+        self._cut_off = False
         self._finished = False
         self._fade_in = False
         self._changed = asyncio.Event()
@@ -68,7 +69,7 @@ class Playout:
     @property
     def heard_s(self) -> float:
         """The listener's position now."""
-        if self._holding:
+        if self._holding or self._cut_off:
             return self._anchor_s
         return min(self.sent_s, self._anchor_s + self._clock.now_s() - self._anchor_time_s)
 
@@ -126,6 +127,27 @@ class Playout:
         self.release()
         return self._anchor_s
 
+    def cut_off(self) -> None:
+        """The listener cannot be reached: like hold(), for a reason of its own."""
+        self._anchor_s = self.heard_s
+        self._cut_off = True
+
+    def reach(self, *, anew: bool) -> None:
+        """The listener is there again.
+
+        Args:
+            anew: with a player that has nothing of what was sent: it is sent again, from the listener's position.
+        """
+        if self._cut_off:
+            self._anchor_time_s = self._clock.now_s()
+            self._cut_off = False
+        if anew:
+            self._anchor_s = max(self.heard_s, self._sound_from / self._rate)
+            self._anchor_time_s = self._clock.now_s()
+            self._n_sent = round(self._anchor_s * self._rate)
+            self._fade_in = self._n_sent > 0
+        self._changed.set()
+
     def report(self, heard_s: float) -> None:
         """The player says how far it has got. Clamped to what was sent."""
         self._anchor_s = min(max(0.0, heard_s), self.sent_s)
@@ -149,7 +171,7 @@ class Playout:
     async def next(self) -> Chunk | None:
         """Wait until the next sound is due; None when the listener has heard the answer to its end."""
         while True:
-            if self._holding or (self._n_sent == self._n_pushed and not self._finished):
+            if self._holding or self._cut_off or (self._n_sent == self._n_pushed and not self._finished):
                 await self._wait()
                 continue
             if self._n_sent < self._n_pushed:

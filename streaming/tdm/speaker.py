@@ -132,6 +132,16 @@ class Speaker:
             raise RuntimeError("no answer is on hold")
         return self._response.answer.resume()
 
+    def cut_off(self) -> None:
+        """The client has lost its connection: the answer waits for reach()."""
+        if self._response is not None:
+            self._response.answer.playout.cut_off()
+
+    def reach(self, *, anew: bool) -> None:
+        """The client is there again; anew: with a player that has nothing of what was sent."""
+        if self._response is not None:
+            self._response.answer.playout.reach(anew=anew)
+
     def report(self, item_id: str, heard_s: float) -> bool:
         """The player's position; False if the item is not the active answer's."""
         if item_id != self.item_id or self._response is None:

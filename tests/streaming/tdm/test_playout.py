@@ -120,3 +120,52 @@ async def test_a_long_answer_keeps_little_sound() -> None:
         await listener.clock.advance(1.0)
     assert len(listener.playout._sound) <= 6 * RATE
     assert len(listener.sound) == 30 * RATE
+
+
+async def test_a_listener_who_is_cut_off_is_waited_for() -> None:
+    listener = Listener(1.0)
+    listener.playout.push(speech(3.0))
+    listener.playout.finish()
+    listener.playout.release()
+    await listener.clock.advance(1.0)
+    listener.playout.cut_off()
+    await listener.clock.advance(0.01)  # a piece that was due at that very moment
+    n = len(listener.chunks)
+    await listener.clock.advance(10.0)
+    assert (len(listener.chunks), listener.playout.heard_s) == (n, pytest.approx(1.0))
+    listener.playout.reach(anew=False)
+    await listener.clock.advance(1.0)
+    assert listener.playout.heard_s == pytest.approx(2.0)
+    await listener.clock.advance(2.0)
+    assert len(listener.sound) == 3 * RATE
+
+
+async def test_a_new_player_is_sent_what_was_not_heard_and_no_more() -> None:
+    listener = Listener(1.0)
+    listener.playout.push(speech(3.0, (" one", 0.0), (" two", 1.2)))
+    listener.playout.finish()
+    listener.playout.release()
+    await listener.clock.advance(1.0)
+    listener.playout.report(0.9)
+    listener.playout.cut_off()
+    await listener.clock.advance(5.0)
+    n = len(listener.chunks)
+    listener.playout.reach(anew=True)
+    await listener.clock.advance(3.0)
+    assert listener.chunks[n][1].at_s == pytest.approx(0.9)
+    assert sum(len(chunk.pcm) for _, chunk in listener.chunks[n:]) == round(2.1 * RATE)
+    assert listener.text == " one two"
+
+
+async def test_an_answer_on_hold_stays_on_hold_while_its_listener_is_cut_off() -> None:
+    listener = Listener(1.0)
+    listener.playout.push(speech(3.0, (" one", 0.0), (" two", 0.8)))
+    listener.playout.release()
+    await listener.clock.advance(1.0)
+    listener.playout.hold()
+    listener.playout.cut_off()
+    listener.playout.reach(anew=True)
+    n = len(listener.chunks)
+    await listener.clock.advance(5.0)
+    assert (len(listener.chunks), listener.playout.heard_s) == (n, pytest.approx(1.0))
+    assert listener.playout.resume() == pytest.approx(0.8)
