@@ -9,11 +9,13 @@ import aiohttp
 import pytest
 
 from streaming.config import Config
+from streaming.gateway import webrtc_peer
 from streaming.gateway.term import GRACE_S
 from streaming.tdm.clock import ManualClock
 from tests.fakes import ScriptedModel
 from tests.grammar import check
-from tests.streaming.gateway.place import RATE, Peer, call, serving
+from tests.streaming.gateway.phone import Phone
+from tests.streaming.gateway.place import RATE, Peer, Place, call, serving
 
 A, B = {"Authorization": "Bearer sekret-a"}, {"Authorization": "Bearer sekret-b"}
 
@@ -94,6 +96,48 @@ async def test_an_answer_under_way_is_heard_to_its_end(http: aiohttp.ClientSessi
         base64.b64decode(event["delta"]) for event in peer.events if event["type"] == "response.output_audio.delta"
     ]
     assert len(b"".join(sound)) / 2 / RATE > 2.4
+
+
+async def test_of_several_offers_for_one_place_one_gets_it(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webrtc_peer, "CONNECT_S", 0.3)
+    async with serving(Config(api_keys=("sekret-a:sessions=1",), resume_within_s=0)) as place:
+        phones = [Phone(http) for _ in range(3)]
+        calls = (phone.dial(f"{place.realtime}/calls", headers=A) for phone in phones)
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [str(answer) for answer in answers if answer is not None]
+        assert len(refused) == 2
+        assert all("session_limit_reached" in answer for answer in refused)
+        assert place.gateway.n_calls == 1
+        for phone in phones:
+            await phone.hang_up()
+        await place.empty()
+
+
+async def test_a_call_is_hung_up_by_its_own_key_or_secret_and_by_nobody_else(http: aiohttp.ClientSession) -> None:
+    async with serving(Config(api_keys=("sekret-a", "sekret-b"))) as place:
+        mine, another = [await secret(http, place, A, {"instructions": "Be brief."}) for _ in range(2)]
+        theirs = await secret(http, place, B, {})
+        for right in (A, mine):
+            phone = Phone(http)
+            await phone.dial(f"{place.realtime}/calls", headers=mine)
+            created = await phone.until("session.created")
+            assert created["session"]["instructions"] == "Be brief."
+            for wrong in (B, another, theirs):
+                async with http.post(f"{place.address}{phone.location}/hangup", headers=wrong) as response:
+                    assert response.status == 404
+            async with http.post(f"{place.address}{phone.location}/hangup", headers=right) as response:
+                assert response.status == 200
+            await phone.until("session.closed")
+            await phone.hang_up()
+
+
+async def secret(
+    http: aiohttp.ClientSession, place: Place, key: dict[str, str], session: dict[str, str]
+) -> dict[str, str]:
+    async with http.post(f"{place.realtime}/client_secrets", json={"session": session}, headers=key) as response:
+        return {"Authorization": f"Bearer {(await response.json())['value']}"}
 
 
 async def test_the_log_names_the_key_and_never_shows_it(
