@@ -12,6 +12,7 @@ from streaming.events import Closed, Event
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.outbox import Outbox, TooSlowError, Watcher
 from streaming.gateway.resume import Passes, unknown_token
+from streaming.gateway.sideband import MOST_FOLLOWERS, Follower
 from streaming.gateway.term import Term
 from streaming.gateway.wire.connection import Acknowledged, Heartbeat, Resume
 from streaming.gateway.wire.deferred import Undecoded
@@ -51,9 +52,9 @@ class Shared:
 class _Carrier:
     """A link while it carries a call, with the two tasks that read and write it."""
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, obeying: asyncio.Lock) -> None:
         self.link = link
-        self.obeying = asyncio.Lock()
+        self.obeying = obeying
         """held while a message is obeyed: half a message obeyed would leave the session in two minds"""
         self.over: asyncio.Future[Literal["lost", "replaced", "closed"]] = asyncio.get_running_loop().create_future()
         self.tasks: tuple[asyncio.Task[None], ...] = ()
@@ -103,7 +104,7 @@ class Call:
         opened = opening(session_id, shared.engine, opening_settings(shared.engine.capabilities))
         begun = SessionObject.begun(opened, (model_alias,) if model_alias else (), expires_at, chosen)
         self._codec = RealtimeCodec(session_id, begun=begun, carriage=carriage, offer=self._offer())
-        self._outbox = Outbox(self._codec, [*watchers, self._notice])
+        self._outbox = Outbox(self._codec, [*watchers, self._notice], self._passed_on)
         self.session = Session(
             session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, begun.settings, lead_s
         )
@@ -113,6 +114,9 @@ class Call:
         self._carrier: _Carrier | None = None
         self._changing = asyncio.Lock()
         """held while one link gives way to another, or to none"""
+        self._obeying = asyncio.Lock()
+        """the session takes one command at a time, whoever sent it"""
+        self._followers: list[Follower] = []
         self._lost_s: float | None = None
         """since when no link carries the call, if one had"""
         self._n_received = 0
@@ -148,6 +152,38 @@ class Call:
             carrier = self._attach(link)
         await self._carried(carrier)
 
+    async def follow(self, link: Link) -> None:
+        """Let another connection see what happens, and say what is to be done, until it leaves or the call is over.
+
+        Raises:
+            WireError: there are too many already. Nothing was sent over the link.
+        """
+        if len(self._followers) >= MOST_FOLLOWERS or self._ending.done():
+            raise WireError("session_limit_reached", f"No more than {MOST_FOLLOWERS} connections may follow a call.")
+        follower = Follower(link)
+        follower.push(self._codec.encode_created())
+        self._followers.append(follower)
+        parts = (follower.write(self._shared.patience_s), self._hear(follower))
+        tasks = [asyncio.create_task(part) for part in parts]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._followers.remove(follower)
+            async with self._obeying:
+                await _stop(tasks)
+            await link.close(self._ending.result() if self._ending.done() else Closed("client", "it hung up"))
+
+    async def _hear(self, follower: Follower) -> None:
+        """Obey a follower's messages."""
+        while True:
+            message = await follower.link.receive()
+            async with self._obeying:
+                await self._obey(message, follows=True)
+
+    def _passed_on(self, frame: bytes) -> None:
+        for follower in self._followers:
+            follower.push(frame)
+
     async def resume(self, link: Link, resume: Resume) -> None:
         """Go on over another link, which takes the place of one that is still there, until that one is gone too.
 
@@ -178,7 +214,7 @@ class Call:
         return {"resume_token": self._passes.issue(), "resume_within_s": round(self._shared.resume_within_s)}
 
     def _attach(self, link: Link) -> _Carrier:
-        carrier = self._carrier = _Carrier(link)
+        carrier = self._carrier = _Carrier(link, self._obeying)
         self._codec.carried_by(link.carriage)
         self._lost_s = None
         self._latest_s = self._shared.clock.now_s()
@@ -211,6 +247,8 @@ class Call:
         try:
             await self.session.close(closed.reason, closed.message, closed.retry_s)
             self._outbox.finish()
+            for follower in self._followers:
+                follower.finish()
             if carrier is not None and closed.reason != "too_slow":
                 await asyncio.wait(carrier.tasks[1:], timeout=CLOSE_S)
         finally:
@@ -263,11 +301,12 @@ class Call:
             async with carrier.obeying:
                 await self._obey(message)
 
-    async def _obey(self, message: bytes | Inbound) -> None:
+    async def _obey(self, message: bytes | Inbound, *, follows: bool = False) -> None:
         for inbound in self._codec.decode(message) if isinstance(message, bytes) else [message]:
             match inbound:
                 case Acknowledged(seq):
-                    self._outbox.acknowledge(seq)
+                    if not follows:  # what a follower has read, the client may not have
+                        self._outbox.acknowledge(seq)
                     continue
                 case Heartbeat():
                     self._outbox.push(self._codec.encode_heartbeat())

@@ -31,8 +31,12 @@ class Outbox:
     of the newest.
     """
 
-    def __init__(self, codec: RealtimeCodec, watchers: Sequence[Watcher]) -> None:
+    def __init__(
+        self, codec: RealtimeCodec, watchers: Sequence[Watcher], pass_on: Callable[[bytes], None] = lambda _: None
+    ) -> None:
+        """Wire it; pass_on takes every frame, with its number, as it is queued."""
         self._codec = codec
+        self._pass_on = pass_on
         self._watchers = watchers
         self._frames: deque[bytes] = deque()
         """not sent yet"""
@@ -110,6 +114,7 @@ class Outbox:
         """Queue a frame, a JSON object, with its number."""
         self._latest += 1
         frame = b'%b,"server_event_seq":%d}' % (frame[:-1], self._latest)
+        self._pass_on(frame)
         self._frames.append(frame)
         self._n_bytes += len(frame)
         self._changed.set()

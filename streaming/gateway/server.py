@@ -25,7 +25,7 @@ from streaming.gateway.media import ActivityModel, PooledActivity
 from streaming.gateway.resume import session_of, unknown_token
 from streaming.gateway.secret_requests import client_secret, flat_client_secret
 from streaming.gateway.term import Term
-from streaming.gateway.webrtc import Reception, WebRtc
+from streaming.gateway.webrtc import Reception, WebRtc, session_of_call
 from streaming.gateway.webrtc_peer import Peer
 from streaming.gateway.websocket import Socket, WebSocketLink, refuse
 from streaming.gateway.wire.connection import read_resume
@@ -177,6 +177,9 @@ class Gateway:
         if request.query.get("resume"):
             await self._resume(link, caller)
             return socket
+        if call_id := request.query.get("call_id"):
+            await self._follow(link, caller, call_id)
+            return socket
         if isinstance(admitted := self._admit(caller), Closed):
             await refuse(socket, RealtimeCodec("refused").encode(admitted), admitted)
             return socket
@@ -243,6 +246,18 @@ class Gateway:
             del self._calls[call.session.id]
             self._visits.pop(call.session.id).leave()
             self._ended.set()
+
+    async def _follow(self, link: Link, caller: Caller, call_id: str) -> None:
+        """Let a second connection see and steer a call."""
+        call = self._find(session_of_call(call_id), caller)
+        try:
+            if call is None:
+                raise WireError("call_not_found", "There is no such call; it may be over already.", "call_id")
+            await call.follow(link)
+        except WireError as error:
+            with contextlib.suppress(ConnectionError):
+                await link.send(RealtimeCodec("refused").encode_error(error))
+            await link.close(Closed("client", error.message), WSCloseCode.POLICY_VIOLATION)
 
     def _find(self, session_id: str, caller: Caller) -> Call | None:
         """A call of the caller's."""

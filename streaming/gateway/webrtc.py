@@ -86,8 +86,7 @@ class WebRtc:
         return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
 
     async def _hang_up(self, request: web.Request) -> web.Response:
-        session_id = f"sess_{request.match_info['call_id'].removeprefix(_PREFIX)}"
-        call = self._reception.find(session_id, request[CALLER])
+        call = self._reception.find(session_of_call(request.match_info["call_id"]), request[CALLER])
         if call is None:
             return error_response(404, "call_not_found", "there is no such call; it may be over already")
         call.end(Closed("client", "the call was hung up"))
@@ -96,6 +95,11 @@ class WebRtc:
     async def _ice(self, _: web.Request) -> web.Response:
         """The configuration of a page's RTCPeerConnection."""
         return web.json_response({"iceServers": [server.as_json() for server in self._ice_servers]})
+
+
+def session_of_call(call_id: str) -> str:
+    """Id of the session of a call."""
+    return f"sess_{call_id.removeprefix(_PREFIX)}"
 
 
 async def _carry(call: Call, peer: Peer) -> None:

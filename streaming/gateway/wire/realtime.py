@@ -287,6 +287,10 @@ class RealtimeCodec:
             names.SESSION_RESUMED, {"session": session, "omni": {**offer, "received_client_events": n_received}}
         )
 
+    def encode_created(self) -> bytes:
+        """The first frame of a connection that follows a call: its session as it is now."""
+        return self._frame(names.SESSION_CREATED, {"session": self._opened_session().render()})
+
     def encode_heartbeat(self) -> bytes:
         """The frame that answers a heartbeat."""
         return self._frame(names.SESSION_HEARTBEAT_ACK, {})

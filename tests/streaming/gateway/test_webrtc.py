@@ -18,7 +18,7 @@ from streaming.config import Config
 from streaming.gateway import webrtc_camera, webrtc_peer
 from tests.fakes import ScriptedModel, ScriptedState
 from tests.streaming.gateway.phone import SDP, Phone, Scene, ringing
-from tests.streaming.gateway.place import Place, serving
+from tests.streaming.gateway.place import Peer, Place, serving
 
 RATE = Timing().input_rate
 QUESTION_HZ, ANSWER_HZ = 440.0, 700.0
@@ -81,7 +81,7 @@ async def toned(n_words: int = 3, config: Config | None = None) -> AsyncIterator
         yield place, model
 
 
-async def ask(phone: Phone) -> None:
+def ask(phone: Phone) -> None:
     """A question that is typed, to be answered in sound."""
     content = [{"type": "input_text", "text": "Sing"}]
     phone.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
@@ -114,7 +114,7 @@ async def test_a_session_that_comes_with_the_offer_holds_from_the_start(http: ai
             session = phone.events[0]["session"]
             assert (session["instructions"], session["output_modalities"]) == ("Be brief.", ["text"])
             assert phone.location == f"/v1/realtime/calls/rtc_{session['id'].removeprefix('sess_')}"
-            await ask(phone)
+            ask(phone)
             assert (await phone.until("response.output_text.done"))["text"].strip() == "You said Sing ."
         await place.empty()
 
@@ -122,7 +122,7 @@ async def test_a_session_that_comes_with_the_offer_holds_from_the_start(http: ai
 async def test_speech_over_an_answer_ends_it_where_it_was_heard(http: aiohttp.ClientSession) -> None:
     async with toned(n_words=20) as (place, _):
         async with ringing(http, place) as phone:
-            await ask(phone)
+            ask(phone)
             await phone.until("output_audio_buffer.started")
             await asyncio.sleep(0.7)
             phone.mouth.say(tone(QUESTION_HZ, 1.5, RATE))
@@ -145,7 +145,7 @@ async def test_output_is_cleared_and_input_is_not_appended(http: aiohttp.ClientS
             phone.channel.send(b"binary")
             assert (await phone.until("error", after=len(phone.events)))["error"]["code"] == "invalid_message"
             phone.send("output_audio_buffer.clear")  # nothing sounds: nothing happens
-            await ask(phone)
+            ask(phone)
             await phone.until("output_audio_buffer.started")
             phone.send("output_audio_buffer.clear")
             done = await phone.until("response.done")
@@ -153,6 +153,28 @@ async def test_output_is_cleared_and_input_is_not_appended(http: aiohttp.ClientS
             cleared = await phone.until("output_audio_buffer.cleared")
             assert cleared["response_id"] == done["response"]["id"]
         await place.empty()
+
+
+async def test_a_second_connection_sees_and_steers_the_call(http: aiohttp.ClientSession) -> None:
+    async with toned() as (place, _), ringing(http, place) as phone:
+        call_id = phone.location.rpartition("/")[2]
+        async with http.ws_connect(f"{place.realtime}?call_id={call_id}") as socket:
+            aside = Peer(socket)
+            assert (await aside.until("session.created"))["session"]["id"] == phone.events[0]["session"]["id"]
+            await aside.send("input_audio_buffer.append", audio="AAAA")
+            assert (await aside.until("error"))["error"]["code"] == "invalid_event_for_transport"
+            await aside.send("session.update", session={"type": "realtime", "instructions": "Sing low."})
+            assert (await phone.until("session.updated"))["session"]["instructions"] == "Sing low."
+            ask(phone)
+            await aside.until("response.done")
+            await aside.until("output_audio_buffer.stopped")
+            assert "response.output_audio_transcript.delta" in [event["type"] for event in aside.events]
+            phone.channel.close()
+            assert (await aside.until("session.closed"))["reason"] == "client"
+            await aside.closed()
+        await place.empty()
+        async with http.ws_connect(f"{place.realtime}?call_id={call_id}") as socket:
+            assert (await Peer(socket).until("error"))["error"]["code"] == "call_not_found"
 
 
 @pytest.mark.parametrize("codec", ["VP8", "H264"])
@@ -281,7 +303,7 @@ async def test_a_call_leaves_nothing_behind(http: aiohttp.ClientSession) -> None
         before = await _holdings()
         for _ in range(2):
             async with ringing(http, place) as phone:
-                await ask(phone)
+                ask(phone)
                 await phone.until("output_audio_buffer.started")
             await place.empty()
         assert await _holdings() == before
