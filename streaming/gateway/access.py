@@ -8,10 +8,9 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
-from hashlib import sha256
 
 from streaming.events import Closed
-from streaming.gateway.client_secrets import ClientSecrets, Secret
+from streaming.gateway.client_secrets import ClientSecrets, Secret, digest_of
 from streaming.keys import SECRET_PREFIX, Key
 from streaming.tdm.clock import Clock
 
@@ -95,6 +94,12 @@ class Account:
         self._visits.add(visit)
         return visit
 
+    def in_use(self, value: str) -> Secret | None:
+        """What is known of a secret with which a call was begun that still lasts."""
+        digest = digest_of(value)
+        used = [visit.secret for visit in self._visits if visit.secret is not None]
+        return next((secret for secret in used if hmac.compare_digest(secret.digest, digest)), None)
+
     def left(self, visit: Visit) -> None:
         """See Visit.leave()."""
         if visit in self._visits:
@@ -123,18 +128,21 @@ class Access:
     """The keys of a server. Without keys it is open, and everybody is one account."""
 
     def __init__(self, keys: Sequence[Key], clock: Clock, now: Now = datetime.now) -> None:
-        self._accounts = [(_digest(key.value), Account(key, clock, now)) for key in keys]
+        self._accounts = [(digest_of(key.value), Account(key, clock, now)) for key in keys]
         self._everybody = None if keys else Account(None, clock, now)
 
-    def identify(self, offered: Iterable[str]) -> Caller | None:
+    def identify(self, offered: Iterable[str], *, late: bool = False) -> Caller | None:
         """Who shows these keys and secrets; None if nobody may.
 
         A secret that is no longer good opens nothing, on an open server neither: its session would be another
         than was agreed.
+
+        Args:
+            late: as long as a call lasts that was begun with it, a secret that has expired is known.
         """
         shown = tuple(offered)
         for value in shown:
-            digest = _digest(value)
+            digest = digest_of(value)
             # every key is compared, in constant time, so that nothing can be learnt from how long it took
             matching = [account for known, account in self._accounts if hmac.compare_digest(digest, known)]
             if matching:
@@ -143,10 +151,6 @@ class Access:
         secrets = [value for value in shown if value.startswith(SECRET_PREFIX)]
         for value in secrets:
             for account in accounts:
-                if secret := account.secrets.find(value):
+                if secret := account.secrets.find(value) or (account.in_use(value) if late else None):
                     return Caller(account, secret)
         return Caller(self._everybody) if self._everybody and not secrets else None
-
-
-def _digest(value: str) -> bytes:
-    return sha256(value.encode(errors="surrogateescape")).digest()

@@ -2,7 +2,7 @@
 
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any
 
@@ -27,6 +27,7 @@ class TooManySecretsError(Exception):
 class Secret:
     """What is remembered of a secret: not the secret itself."""
 
+    digest: bytes = field(repr=False)
     session: Mapping[str, Any]
     """the session object that a call with it begins with, checked"""
     n_bytes: int
@@ -54,15 +55,17 @@ class ClientSecrets:
         if len(self._known) >= MOST or total > MOST_BYTES:
             raise TooManySecretsError
         value = SECRET_PREFIX + secrets.token_urlsafe(24)
-        self._known[_digest(value)] = Secret(session, n_bytes, now_s + lasts_s)
+        digest = digest_of(value)
+        self._known[digest] = Secret(digest, session, n_bytes, now_s + lasts_s)
         return value
 
     def find(self, value: str) -> Secret | None:
         """What is known of a secret; None if it is none of these, or no longer good."""
         # found by its hash: how long that takes tells nothing of the secrets that there are
-        secret = self._known.get(_digest(value))
+        secret = self._known.get(digest_of(value))
         return secret if secret is not None and secret.expires_s > self._clock.now_s() else None
 
 
-def _digest(value: str) -> bytes:
+def digest_of(value: str) -> bytes:
+    """What is kept in place of a key or a secret."""
     return sha256(value.encode(errors="surrogateescape")).digest()

@@ -38,13 +38,17 @@ CALLER = web.RequestKey("caller", Caller)
 KEY_NEEDED = "a valid key is needed: Authorization: Bearer <key>; secrets (ek_...) are good for a short time only"
 
 
-def caller_of(request: web.Request, access: Access) -> Caller | None:
-    """Who makes the request, by the keys that it shows; None if nobody may."""
+def caller_of(request: web.Request, access: Access, *, late: bool = False) -> Caller | None:
+    """Who makes the request, by the keys that it shows; None if nobody may.
+
+    Args:
+        late: to go on with a call, for which a secret need not be good any more.
+    """
     scheme, _, offered = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
     keys = [offered.strip()] if scheme.lower() == "bearer" else []
     protocols = request.headers.get(hdrs.SEC_WEBSOCKET_PROTOCOL, "").split(",")
     keys += [name.strip().removeprefix(KEY_PROTOCOL) for name in protocols if name.strip().startswith(KEY_PROTOCOL)]
-    return access.identify(key for key in keys if key)
+    return access.identify((key for key in keys if key), late=late)
 
 
 def is_welcome_origin(request: web.Request, config: Config) -> bool:

@@ -130,7 +130,7 @@ class Gateway:
     def _routes(self, page: Path | None) -> web.Application:
         app = web.Application(middlewares=[http.guard(self._config, self._access)])
         app.router.add_get("/v1/realtime", self._realtime)
-        reception = Reception(self._admit, self._begin, self._find, self._keep)
+        reception = Reception(self._admit, self._begin, self._engine, self._resume, self._find, self._keep)
         WebRtc(read_ice_servers(self._config.ice_servers), self._clock, self._sound_pool, reception).add_routes(app)
         app.router.add_post("/v1/realtime/client_secrets", self._with_engine(client_secret))
         app.router.add_post("/v1/realtime/sessions", self._with_engine(flat_client_secret))
@@ -166,15 +166,18 @@ class Gateway:
             return http.error_response(426, "websocket_required", "/v1/realtime is spoken over WebSocket")
         await socket.prepare(request)
         caller = request.get(http.CALLER)
+        link: Link = WebSocketLink(socket, request.transport)
+        if speaks_beta(request.headers):
+            link = BetaLink(link)
+        resumes = bool(request.query.get("resume"))
+        if caller is None and resumes:
+            caller = http.caller_of(request, self._access, late=True)
         if caller is None:
             error = WireError("invalid_api_key", http.KEY_NEEDED)
             refusal = Closed("client", error.message)
             await refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
             return socket
-        link: Link = WebSocketLink(socket, request.transport)
-        if speaks_beta(request.headers):
-            link = BetaLink(link)
-        if request.query.get("resume"):
+        if resumes:
             await self._resume(link, caller)
             return socket
         if call_id := request.query.get("call_id"):
@@ -266,7 +269,6 @@ class Gateway:
 
     async def _resume(self, link: Link, caller: Caller) -> None:
         """Let a client that lost its connection go on with its call over this one."""
-
         try:
             async with asyncio.timeout(RESUME_PATIENCE_S):
                 # a peer's sound may come before what it says
@@ -276,7 +278,7 @@ class Gateway:
             resume = read_resume(message)
             session_id = session_of(resume.token)
             visit = self._visits.get(session_id)
-            # not only its owner's: a secret may have expired since, and a newer one of the same key shows the token
+            # not only its owner's: another secret of the same key may have taken the place of one that expired
             if visit is None or visit.account is not caller.account:
                 raise unknown_token()
             call = self._calls[session_id]
@@ -287,6 +289,10 @@ class Gateway:
             await link.close(Closed("client", error.message), WSCloseCode.POLICY_VIOLATION)
         except (LinkEndedError, TimeoutError):
             await link.close(Closed("client", "nothing came that says which call to go on with"))
+
+    def _engine(self) -> Engine | Closed:
+        """What calls work with."""
+        return self._service.worker if self._service is not None else _LOADING
 
     def _admit(self, caller: Caller) -> Engine | Closed:
         """What a new call of the caller's works with, or why there is none, which is counted."""

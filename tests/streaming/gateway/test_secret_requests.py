@@ -9,10 +9,12 @@ import pytest
 from openai import AsyncOpenAI
 
 from streaming.config import Config
+from streaming.events import Closed
 from streaming.gateway.listening import listening
 from streaming.gateway.server import Gateway
 from streaming.tdm.clock import ManualClock, SystemClock
 from tests.streaming.gateway.place import Place, call, serving
+from tests.streaming.gateway.test_resume import back, drop, refused
 
 KEY = {"Authorization": "Bearer sekret"}
 SESSION = {
@@ -79,6 +81,31 @@ async def test_a_secret_expires_on_the_clock(http: aiohttp.ClientSession) -> Non
                 assert (await late.closed())[0] == 1008
             await peer.send("response.cancel")  # a call that has begun goes on
             assert await peer.until("error")
+
+
+async def test_a_lost_call_is_gone_on_with_though_its_secret_has_expired(http: aiohttp.ClientSession) -> None:
+    clock = ManualClock()
+    async with serving(Config(api_keys=("sekret",)), clock=clock) as place:
+        _, made = await ask(http, place, {"expires_after": {"seconds": 10}})
+        secret = {"Authorization": f"Bearer {made['value']}"}
+        async with call(http, place, headers=secret) as peer:
+            await peer.until("session.created")
+            drop(peer)
+        await clock.advance(11)
+        async with back(http, place, peer, headers=secret) as again:
+            await again.until("session.resumed")
+            assert await again.ask("Hello") == "You said Hello ."
+            async with call(http, place, headers=secret) as other:
+                assert (await other.closed())[0] == 1008  # it begins nothing new
+            await ask(http, place, {})  # what has expired is forgotten now, but not by the call
+            drop(again)
+        async with back(http, place, again, headers=secret) as third:
+            await third.until("session.resumed")
+            place.gateway._calls[third.events[-1]["session"]["id"]].end(Closed("client", "over"))
+            await third.closed()
+        await place.empty()
+        async with back(http, place, third, headers=secret) as late:
+            assert await refused(late) == "invalid_api_key"
 
 
 async def test_a_secret_has_the_limits_of_its_key(http: aiohttp.ClientSession) -> None:
