@@ -109,6 +109,8 @@ class Grammar:
             self._transcription(kind, message)
         elif kind.startswith("conversation.item."):
             self._item(kind, message)
+        elif kind.startswith("output_audio_buffer."):
+            self._must(message["response_id"] in self._responses, "what plays is a response")
         elif kind == "omni.turn_measured":
             self._must(message["response_id"] in self._responses, "what is measured is a response")
         else:

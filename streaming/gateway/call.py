@@ -120,6 +120,8 @@ class Call:
         self._lost_s: float | None = None
         """since when no link carries the call, if one had"""
         self._n_received = 0
+        self._sound_apart = carriage.sound_apart
+        """the latest link plays the sound itself"""
 
     def end(self, closed: Closed, code: int | None = None) -> None:
         """Let the call end. The first reason given is the one that counts.
@@ -204,9 +206,10 @@ class Call:
                 raise WireError("resume_events_gone", message, "last_event_seq")
             log.info("%s goes on over another connection", self.session.id)
             self._outbox.push(self._codec.encode_resumed(self._offer(), self._n_received))
+            # what a link has not played of the sound that it plays itself, nobody heard; of messages none was lost
+            anew = self._sound_apart or link.carriage.sound_apart
             carrier = self._attach(link)
-            # a link that plays the sound itself begins with none; to others it was sent again as it was
-            self.session.reach(anew=link.carriage.sound_apart)
+            self.session.reach(anew=anew)
         await self._carried(carrier)
 
     def _offer(self) -> dict[str, Any]:
@@ -216,6 +219,7 @@ class Call:
     def _attach(self, link: Link) -> _Carrier:
         carrier = self._carrier = _Carrier(link, self._obeying)
         self._codec.carried_by(link.carriage)
+        self._sound_apart = link.carriage.sound_apart
         self._lost_s = None
         self._latest_s = self._shared.clock.now_s()
         work = (self._converse(carrier), self._outbox.write(link, self._shared.patience_s))

@@ -13,7 +13,7 @@ from streaming.events import Closed
 from streaming.gateway.access import Caller
 from streaming.gateway.call import Call
 from streaming.gateway.http import CALLER, error_response
-from streaming.gateway.link import LinkEndedError
+from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.webrtc_peer import Peer
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.messages import CLOSED_CODES
@@ -36,6 +36,10 @@ class Reception:
     """what a new call works with, or why there can be none"""
     begin: Callable[[web.Request, Mapping[str, Any], Peer], Awaitable[Call]]
     """a new call, with what the client chooses of its session; raises WireError"""
+    engine: Callable[[], Engine | Closed]
+    """what a call works with that is there already"""
+    resume: Callable[[Link, Caller], Awaitable[None]]
+    """lets a client that lost its connection go on with its call over this one, which says which"""
     find: Callable[[str, Caller], Call | None]
     """a call of the caller's, by its session's id"""
     keep: Callable[[Coroutine[None, None, None]], None]
@@ -60,7 +64,9 @@ class WebRtc:
         app.router.add_get("/v1/realtime/ice", self._ice)
 
     async def _offer(self, request: web.Request) -> web.Response:
-        """A call begins: the answer to its offer."""
+        """A call begins, or goes on (?resume=1): the answer to its offer."""
+        if request.query.get("resume"):
+            return await self._come_back(request)
         caller, peer = request[CALLER], None
         engine = self._reception.admit(caller)
         if isinstance(engine, Closed):
@@ -84,6 +90,22 @@ class WebRtc:
         self._reception.keep(_carry(call, peer))
         location = f"/v1/realtime/calls/{_PREFIX}{call.session.id.removeprefix('sess_')}"
         return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
+
+    async def _come_back(self, request: web.Request) -> web.Response:
+        """Another connection for a call that lost its own. Which call that is, its channel says when it is open."""
+        engine = self._reception.engine()
+        if isinstance(engine, Closed):
+            return _refused(engine)
+        sees = engine.capabilities.sees
+        peer = Peer(self._ice_servers, self._clock, engine.timing, self._pool, sees=sees)
+        try:
+            await peer.accept((await _read_offer(request)).sdp)
+        except WireError as error:
+            await peer.hang_up()
+            return error_response(400, error.code, error.message)
+        answer = await peer.answer()
+        self._reception.keep(_resume(self._reception, peer, request[CALLER]))
+        return web.Response(status=201, text=answer, content_type=SDP)
 
     async def _hang_up(self, request: web.Request) -> web.Response:
         call = self._reception.find(session_of_call(request.match_info["call_id"]), request[CALLER])
@@ -110,6 +132,17 @@ async def _carry(call: Call, peer: Peer) -> None:
         call.end(ended.closed)
     else:
         await call.carry(peer)
+
+
+async def _resume(reception: Reception, peer: Peer, caller: Caller) -> None:
+    """Carry a call that is there already once this is connected."""
+    try:
+        await peer.opened()
+        await reception.resume(peer, caller)
+    except LinkEndedError:
+        pass  # the call waits for another
+    finally:
+        await peer.hang_up()
 
 
 @dataclass(frozen=True, slots=True)

@@ -111,7 +111,7 @@ class Phone:
             answer = await response.text()
             assert response.status == 201, answer
             assert response.content_type == "application/sdp"
-            self.location = response.headers["Location"]
+            self.location = response.headers.get("Location", "")
         if not deaf:
             await self.connection.setRemoteDescription(RTCSessionDescription(answer, "answer"))
 
