@@ -130,7 +130,7 @@ class Gateway:
     def _routes(self, page: Path | None) -> web.Application:
         app = web.Application(middlewares=[http.guard(self._config, self._access)])
         app.router.add_get("/v1/realtime", self._realtime)
-        reception = Reception(self._admit, self._begin, self._find, self._keep)
+        reception = Reception(self._admit, self._begin, self._engine, self._resume, self._find, self._keep)
         WebRtc(read_ice_servers(self._config.ice_servers), self._clock, self._sound_pool, reception).add_routes(app)
         app.router.add_post("/v1/realtime/client_secrets", self._with_engine(client_secret))
         app.router.add_post("/v1/realtime/sessions", self._with_engine(flat_client_secret))
@@ -289,6 +289,10 @@ class Gateway:
             await link.close(Closed("client", error.message), WSCloseCode.POLICY_VIOLATION)
         except (LinkEndedError, TimeoutError):
             await link.close(Closed("client", "nothing came that says which call to go on with"))
+
+    def _engine(self) -> Engine | Closed:
+        """What calls work with."""
+        return self._service.worker if self._service is not None else _LOADING
 
     def _admit(self, caller: Caller) -> Engine | Closed:
         """What a new call of the caller's works with, or why there is none, which is counted."""
