@@ -38,6 +38,12 @@ class Track(MediaStreamTrack):
         self._packet = packet
         self._numbers = itertools.count()
         self._start_s: float | None = None
+        self._left = asyncio.Event()
+
+    async def next_packet(self) -> None:
+        """Return when the next packet has been taken."""
+        self._left.clear()
+        await self._left.wait()
 
     async def recv(self) -> "Packet[Any]":
         number = next(self._numbers)
@@ -45,6 +51,7 @@ class Track(MediaStreamTrack):
         due_s = self._start_s + number * SAMPLES_PER_FRAME / OPUS_RATE
         await asyncio.sleep(max(0.0, due_s - time.monotonic()))
         packet = Packet(self._packet())
+        self._left.set()
         packet.pts, packet.time_base = number * SAMPLES_PER_FRAME, Fraction(1, OPUS_RATE)
         return packet
 
@@ -103,6 +110,7 @@ class RtcCall:
     caller: Caller
     """its events; what it hears comes to the ear instead"""
     ear: Ear
+    track: Track
     connection: RTCPeerConnection
 
 
@@ -117,9 +125,9 @@ async def rtc_call(
     """
     connection = RTCPeerConnection(RTCConfiguration([]))
     socket, ear = ChannelSocket(connection.createDataChannel(EVENTS)), Ear()
-    caller, listening = Caller(socket, seed), None
+    track, caller, listening = Track(packet), Caller(socket, seed), None
     try:
-        connection.addTrack(Track(packet))
+        connection.addTrack(track)
         replace_jitter_buffer(connection.getTransceivers()[0].receiver, ear)
         await connection.setLocalDescription(await connection.createOffer())
         offer = connection.localDescription.sdp
@@ -134,7 +142,7 @@ async def rtc_call(
         await caller.wait_for(lambda event: event.type == "session.created", CONNECT_S)
         await caller.send("session.update", session={"type": "realtime", **session})
         await caller.wait_for(lambda event: event.type == "session.updated", CONNECT_S)
-        yield RtcCall(caller, ear, connection)
+        yield RtcCall(caller, ear, track, connection)
     finally:
         await connection.close()
         if listening is not None:

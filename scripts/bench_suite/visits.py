@@ -7,9 +7,11 @@ from dataclasses import asdict, dataclass
 import aiohttp
 import orjson
 
-from scripts.bench_suite.client import AUDIO_DELTA
+from scripts.bench_suite.client import AUDIO_DELTA, TEXT_DELTA
 from scripts.bench_suite.load import ask_messages, joined, packet_message
 from scripts.bench_suite.report import Findings, Row
+from scripts.bench_suite.rtc_client import rtc_call
+from scripts.bench_suite.rtc_load import ITEM, SESSION, room_packet
 from scripts.bench_suite.server import Server, running
 
 N_AT_ONCE = 16
@@ -20,6 +22,7 @@ N_WEIGHED = 5
 QUIET_S = 2.0
 """after the last call, before the server is weighed: it lets go of connections in its own time"""
 MEMORY_AIM_MIB = 5.0
+ANSWER_S = 30.0
 
 Visit = Callable[[], Awaitable[None]]
 
@@ -35,17 +38,25 @@ class Weight:
     n_threads: int
 
 
-async def measure(n_visits: int) -> Findings:
-    """n_visits calls over WebSocket, each with a little sound, a typed question, and the beginning of an answer."""
+async def measure(n_visits: int, n_rtc_visits: int) -> Findings:
+    """Calls over WebSocket and over WebRTC, each with a little sound, a typed question, and the answer's beginning."""
     arguments = ["--max-sessions", str(4 * N_AT_ONCE), "--loudness"]
-    with running("scripts.bench_suite.scripted_server", arguments) as server:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+    found = Findings()
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
+        with running("scripts.bench_suite.scripted_server", arguments) as server:
 
-            async def visit() -> None:
-                await _talk_briefly(http, server.realtime_url)
+            async def by_websocket() -> None:
+                await _visit_by_websocket(http, server.realtime_url)
 
-            weights = await weighed(server, visit, n_visits)
-    return findings("WebSocket", weights)
+            found.add(findings("WebSocket", await weighed(server, by_websocket, n_visits)))
+        with running("scripts.bench_suite.scripted_server", arguments) as server:
+            packet = room_packet()
+
+            async def by_webrtc() -> None:
+                await _visit_by_webrtc(http, f"http://127.0.0.1:{server.port}", packet)
+
+            found.add(findings("WebRTC", await weighed(server, by_webrtc, n_rtc_visits)))
+    return found
 
 
 async def weighed(server: Server, visit: Visit, n_visits: int) -> list[Weight]:
@@ -88,7 +99,7 @@ async def _weight(server: Server, n_visits: int) -> Weight:
     return Weight(n_visits, server.rss_mb(), n_tasks, process.num_fds(), process.num_threads())
 
 
-async def _talk_briefly(http: aiohttp.ClientSession, url: str) -> None:
+async def _visit_by_websocket(http: aiohttp.ClientSession, url: str) -> None:
     async with joined(http, url, vad=True) as socket:
         for _ in range(N_PACKETS):
             await socket.send_str(packet_message())
@@ -98,3 +109,11 @@ async def _talk_briefly(http: aiohttp.ClientSession, url: str) -> None:
             if orjson.loads(message.data)["type"] == AUDIO_DELTA:
                 return
     raise RuntimeError(f"a call ended before its answer: closed with {socket.close_code}")
+
+
+async def _visit_by_webrtc(http: aiohttp.ClientSession, address: str, packet: bytes) -> None:
+    async with rtc_call(http, address, lambda: packet, SESSION) as call:
+        before = len(call.caller.events)
+        await call.caller.send("conversation.item.create", item=ITEM)
+        await call.caller.send("response.create")
+        await call.caller.wait_for(lambda event: event.type == TEXT_DELTA, ANSWER_S, before)
