@@ -35,6 +35,8 @@ class Capabilities:
     sees: bool
     transcribes: bool
     """listen() reports what the user said"""
+    calls_tools: bool = False
+    """Reply.tools are used; a family that cannot is never given any"""
     max_batch: int = 1
     """sessions that one call may serve; 1: rows would only be looped over"""
     max_text_bytes: int | None = None

@@ -1,4 +1,4 @@
-"""What crosses the model's border: Unit in; Transcript, TextDelta, SpeechDelta and TurnEnd out."""
+"""What crosses the model's border: Unit in; Transcript, TextDelta, SpeechDelta, ToolCall and TurnEnd out."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +16,34 @@ Picture = npt.NDArray[np.uint8]
 Role = Literal["system", "user", "assistant"]
 
 
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may ask the client to call."""
+
+    name: str
+    description: str
+    parameters: str
+    """JSON Schema of its arguments, as JSON"""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a function: a delta that comes with the end of the answer's text."""
+
+    id: str
+    name: str
+    arguments: str
+    """a JSON object, as the model wrote it"""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolOutput:
+    """What came of a call."""
+
+    call_id: str
+    output: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Unit:
     """One slice of media time, all modalities together. At least one of them is present.
@@ -29,6 +57,8 @@ class Unit:
     image: Picture | None = None
     text: str | None = None
     role: Role = "user"
+    tool: ToolCall | ToolOutput | None = None
+    """a call stands in the history, where it is told of; an output too, and the next answer knows it"""
     glance: bool = False
     """a picture that nobody spoke over: only the newest of these matters, and only to what follows"""
 
@@ -43,6 +73,10 @@ class Reply:
     """in place of the session's, for this reply alone"""
     max_tokens: int | None = None
     """None: the family's own limit"""
+    tools: tuple[Tool, ...] = ()
+    """only for a family that can call functions"""
+    tool_choice: str = "auto"
+    """auto, none, required, or the name of the tool that is to be called"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +124,7 @@ class TurnEnd:
     """text tokens decoded in this turn"""
 
 
-Delta = Transcript | TextDelta | SpeechDelta | TurnEnd
+Delta = Transcript | TextDelta | SpeechDelta | ToolCall | TurnEnd
 
 
 @dataclass(frozen=True, slots=True, eq=False)

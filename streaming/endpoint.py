@@ -9,6 +9,8 @@ from queue import Empty, Full, Queue
 from urllib.parse import urlsplit
 
 from omni.text.chat import Message
+from omni.types import Tool, ToolCall
+from streaming.endpoint_tools import CallCollector, Fragment, fragment_of, offered, spelled
 
 _SPOKEN = (
     "You are talking with someone on a call; what you write is read aloud. Answer in one to three short sentences "
@@ -20,6 +22,9 @@ _QUEUE = 256
 """pieces of text that may wait; when it is full, reading from the network waits, which slows the server down"""
 _READ_WAIT_S = 0.01
 _LONGEST_LINE = 1 << 20
+
+Piece = str | Fragment
+"""of an answer: text, or a part of a call"""
 
 
 class EndpointChat:
@@ -41,6 +46,7 @@ class EndpointChat:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"{url!r} is no address of a language model; write it like http://localhost:11434/v1")
         self.name = model
+        self.calls_tools = True
         self.url = url
         self.timeout_s = timeout_s
         self.path = parts.path.rstrip("/").removesuffix("/chat/completions") + "/chat/completions"
@@ -69,25 +75,34 @@ class EndpointContext:
         self._connection: HTTPConnection | None = None
         self._answer: _Answer | None = None
         self._n_pieces = 0
+        self._calls = CallCollector()
 
     def warm(self, messages: Sequence[Message]) -> float | None:
         """Nothing: a server that is paid for or shared is asked only when the user has finished."""
         return None
 
-    def begin(self, messages: Sequence[Message], max_tokens: int | None) -> None:
+    def begin(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int | None,
+        tools: Sequence[Tool] = (),
+        tool_choice: str = "auto",
+    ) -> None:
         """Send the conversation off; the answer is collected on a thread of its own."""
         self.stop()
-        told = [message for message in messages if message.text.strip()]
+        told = [message for message in messages if message.text.strip() or message.tool]
         instructions = [_SPOKEN, *(told.pop(0).text for _ in range(1) if told and told[0].role == "system")]
         body = {
             "model": self._chat.name,
             "messages": [
                 {"role": "system", "content": "\n\n".join(instructions)},
-                *({"role": message.role, "content": message.text} for message in told),
+                *spelled(told),
             ],
             "max_tokens": max_tokens or _MAX_TOKENS,
             "stream": True,
+            **offered(tools, tool_choice),
         }
+        self._calls = CallCollector()
         self._n_pieces = 0
         self._answer = _Answer(self._chat, self._connection, json.dumps(body).encode())
         self._connection = None
@@ -110,8 +125,15 @@ class EndpointContext:
                 # the answer was read to its end, so the connection can carry the next one
                 self._connection, self._answer = self._answer.connection, None
                 return text, True
-            text += piece
+            if isinstance(piece, str):
+                text += piece
+            else:
+                self._calls.push(piece)
             self._n_pieces += 1
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The tools that the answer asks for."""
+        return self._calls.finished()
 
     def n_tokens(self) -> int:
         """Pieces received so far: servers send a token in each, or nearly."""
@@ -128,7 +150,7 @@ class _Answer:
     """One request and the thread that reads its answer into a queue: text, then None or what went wrong."""
 
     def __init__(self, chat: EndpointChat, kept: HTTPConnection | None, body: bytes) -> None:
-        self.pieces: Queue[str | RuntimeError | None] = Queue(_QUEUE)
+        self.pieces: Queue[Piece | RuntimeError | None] = Queue(_QUEUE)
         self.connection = kept or chat.connect()
         self._fresh = kept is None
         self._chat, self._body = chat, body
@@ -177,7 +199,7 @@ class _Answer:
         self.connection.request("POST", self._chat.path, self._body, self._chat.headers)
         return self.connection.getresponse()
 
-    def _put(self, piece: str | RuntimeError | None) -> None:
+    def _put(self, piece: Piece | RuntimeError | None) -> None:
         while not self._cancelled:
             try:
                 self.pieces.put(piece, timeout=0.1)
@@ -211,8 +233,8 @@ def _break(connected: socket.socket) -> None:
         return  # it is closed already
 
 
-def _pieces(response: HTTPResponse) -> Iterator[str]:
-    """Text of an event stream's data lines, up to [DONE] or a finish reason.
+def _pieces(response: HTTPResponse) -> Iterator[Piece]:
+    """Text, and parts of calls, in an event stream's data lines, up to [DONE] or a finish reason.
 
     Raises:
         RuntimeError: what came is no such stream, or it broke off.
@@ -225,25 +247,28 @@ def _pieces(response: HTTPResponse) -> Iterator[str]:
         if value.strip() == b"[DONE]":
             ended = True
             break
-        text, last = _delta(value)
+        text, fragments, last = _delta(value)
         ended = ended or last
         if text:
             yield text
+        yield from fragments
     if not ended:
         raise RuntimeError("The language model broke off in the middle of its answer; ask again")
     if response.chunked:
         response.read()  # the closing chunk: only behind it can the next answer follow
 
 
-def _delta(value: bytes) -> tuple[str, bool]:
+def _delta(value: bytes) -> tuple[str, list[Fragment], bool]:
     try:
         event = json.loads(value)
         if "error" in event:
             raise RuntimeError(f"The language model failed: {event['error']}; see the server's log")
         choices = event["choices"]
         if not choices:
-            return "", False  # usage comes in an event without choices
-        return choices[0]["delta"].get("content") or "", choices[0].get("finish_reason") is not None
+            return "", [], False  # usage comes in an event without choices
+        delta = choices[0]["delta"]
+        ended = choices[0].get("finish_reason") is not None
+        return delta.get("content") or "", [fragment_of(one) for one in delta.get("tool_calls") or ()], ended
     except (ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
         shown = value[:80].decode("utf-8", "replace").strip()
         raise RuntimeError(f"The language model sent what is no chat completion: {shown}; check its address") from error

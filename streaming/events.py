@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from omni.timing import Timing
-from omni.types import Pcm, Picture, Role
+from omni.types import Pcm, Picture, Role, Tool, ToolCall, ToolOutput
 
 
 class RefusedError(Exception):
@@ -48,7 +48,8 @@ class ImagePart:
     image: Picture
 
 
-Part = TextPart | AudioPart | ImagePart
+Part = TextPart | AudioPart | ImagePart | ToolCall | ToolOutput
+"""a call, or what came of one, is the only part of its item"""
 ItemStatus = Literal["completed", "incomplete", "in_progress"]
 
 
@@ -94,6 +95,9 @@ class Settings:
     turn_detection: TurnDetection | None = field(default_factory=TurnDetection)
     transcribes: bool = True
     """report what the user said"""
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str = "auto"
+    """see Reply"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +107,8 @@ class ReplyOptions:
     instructions: str | None = None
     speaks: bool | None = None
     max_tokens: int | None = None
+    tools: tuple[Tool, ...] | None = None
+    tool_choice: str | None = None
     metadata: dict[str, str] | None = None
 
 
@@ -120,6 +126,8 @@ class Opened:
     voices: tuple[str, ...]
     sees: bool = False
     """pictures reach the model"""
+    calls_tools: bool = False
+    """the model can ask for functions"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,6 +240,8 @@ class ResponseStarted:
     speaks: bool
     metadata: dict[str, str] | None
     turn: int
+    may_call: bool = False
+    """it has tools to ask for, and may say nothing: then its item is gone at its end"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,6 +284,8 @@ class ResponseEnded:
     n_output_tokens: int
     """as the model counted them at its end; 0 for an answer that was cut off"""
     turn: int
+    calls: tuple[Item, ...] = ()
+    """what it asks for, in the conversation behind it"""
 
 
 @dataclass(frozen=True, slots=True)

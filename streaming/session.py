@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from omni.types import ToolOutput
 from streaming.commands import (
     AppendAudio,
     AppendImage,
@@ -172,6 +173,7 @@ class Session:
 
     def _create(self, item: Item, after: str | None) -> None:
         self._refuse_long(text_of(item.parts), "item.content")
+        self._refuse_unasked(item)
         sounds = [part.pcm for part in item.parts if isinstance(part, AudioPart) and part.pcm is not None]
         at_end = after in (None, self._talk.dialogue.last_id)
         if sounds and not (at_end and self.idle):
@@ -245,6 +247,13 @@ class Session:
                 "string_above_max_length",
                 f"{name} has more than {most} bytes, the most that this model reads at a time; shorten it.",
             )
+
+    def _refuse_unasked(self, item: Item) -> None:
+        for part in item.parts:
+            if isinstance(part, ToolOutput) and not self._talk.dialogue.has_call(part.call_id):
+                raise RefusedError(
+                    "invalid_tool_call_id", f"No function was asked for as {part.call_id!r}; use the call's call_id."
+                )
 
     def _answer_ended(self, error: str | None) -> None:
         if error is not None:

@@ -11,7 +11,21 @@ from omni.families.nano_state import State
 from omni.model import Phase
 from omni.text.chat import Message
 from omni.timing import Timing
-from omni.types import Delta, Pcm, Picture, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
+from omni.types import (
+    Delta,
+    Pcm,
+    Picture,
+    Reply,
+    SpeechDelta,
+    TextDelta,
+    Tool,
+    ToolCall,
+    Transcript,
+    TurnEnd,
+    Unit,
+    Voice,
+    Word,
+)
 
 TIMING = Timing()
 WORD_S = 0.1
@@ -60,13 +74,17 @@ class FakeChatContext:
         self._chat = chat
         self._rest: str | None = None
         self._read = ""
+        self._tools: tuple[Tool, ...] = ()
 
     def warm(self, messages: Sequence[Message]) -> float | None:
         self._rest = None
         self._chat.warmed.append(tuple(messages))
         return self._chat.guess
 
-    def begin(self, messages: Sequence[Message], max_tokens: int | None) -> None:
+    def begin(
+        self, messages: Sequence[Message], max_tokens: int | None, tools: Sequence[Tool] = (), tool_choice: str = "auto"
+    ) -> None:
+        self._tools = tuple(tools)
         if self._chat.down:
             raise RuntimeError("the model at http://localhost:1 does not answer; start it or check --llm")
         self._chat.begun.append(tuple(messages))
@@ -83,6 +101,9 @@ class FakeChatContext:
         self._read += piece
         return piece, not self._rest
 
+    def calls(self) -> tuple[ToolCall, ...]:
+        return tuple(ToolCall(f"call_{tool.name}", tool.name, "{}") for tool in self._tools)
+
     def n_tokens(self) -> int:
         return len(self._read.split())
 
@@ -95,6 +116,8 @@ class FakeChatContext:
 class FakeChat:
     script: Callable[[Sequence[Message]], str]
     name: str = "scripted"
+    calls_tools: bool = True
+    """every tool that it is given, at the end of every answer"""
     guess: float | None = None
     n_read: int = 7
     """characters of one read()"""

@@ -33,6 +33,16 @@ _RESPONSE_STEPS = {
 }
 """event: the step that a response must be in, and the step that it is in afterwards"""
 
+_CALL_STEPS = (
+    "response.output_item.added",
+    "conversation.item.added",
+    "response.function_call_arguments.delta",
+    "response.function_call_arguments.done",
+    "conversation.item.done",
+    "response.output_item.done",
+)
+"""each once for every function call, in this order"""
+
 _DELTAS = ("response.output_text.delta", "response.output_audio_transcript.delta", "response.output_audio.delta")
 _STATUSES = ("completed", "cancelled", "incomplete", "failed")
 
@@ -60,6 +70,9 @@ class _Response:
         self.text = ""
         self.final_text: str | None = None
         self.held = False
+        self.calls: list[str] = []
+        self.call_steps = 0
+        """that the latest call has behind it"""
 
 
 class Grammar:
@@ -99,7 +112,9 @@ class Grammar:
         self._must(
             self._adding is None or kind == "conversation.item.done", "item.added of a user's item is done at once"
         )
-        if kind in _RESPONSE_STEPS:
+        if self._is_of_call(kind, message):
+            self._call(kind, message)
+        elif kind in _RESPONSE_STEPS:
             self._response(kind, message)
         elif kind.startswith("session."):
             self._session(kind, message)
@@ -219,7 +234,7 @@ class Grammar:
         spoken = self._spoken.get(item["id"])
         self._must(spoken in (None, "committed"), "a spoken item is added after it was committed")
         self._previous(message)
-        self._items[item["id"]] = item["role"]
+        self._items[item["id"]] = item.get("role", item["type"])
         response = self._responses.get(self._active or "")
         if response is not None and response.item_id == item["id"]:
             self._must(response.step == "item", "item.added follows output_item.added")
@@ -249,6 +264,8 @@ class Grammar:
         self._must(self._active == response_id, f"{kind} is for the active response")
         response = self._responses[response_id]
         before, after = _RESPONSE_STEPS[kind]
+        if kind == "response.done" and response.calls and response.item_id is None:
+            before = "created"  # it called, and said nothing
         self._must(response.step == before, f"{kind} comes when the response is '{before}', not '{response.step}'")
         response.step = after
         if kind == "response.output_item.added":
@@ -263,6 +280,28 @@ class Grammar:
         elif kind == "response.done":
             self._done(response, message["response"])
 
+    def _is_of_call(self, kind: str, message: Mapping[str, Any]) -> bool:
+        """It belongs to a function call of the active response (a client's own item has no part in one)."""
+        if self._active is None or kind not in _CALL_STEPS:
+            return False
+        item = message.get("item")
+        return item is None or item["type"] == "function_call"
+
+    def _call(self, kind: str, message: Mapping[str, Any]) -> None:
+        response = self._responses[self._active or ""]
+        item_id = message["item"]["id"] if "item" in message else message["item_id"]
+        expected = _CALL_STEPS[response.call_steps % len(_CALL_STEPS)]
+        self._must(kind == expected, f"{expected} of a call comes before {kind}")
+        self._must(response.step in ("created", "item closed"), "calls come when all is said")
+        if kind == "response.output_item.added":
+            self._must(item_id not in self._items, "a call is an item of its own")
+            response.calls.append(item_id)
+        self._must(item_id == response.calls[-1], "one call after another")
+        if kind == "conversation.item.added":
+            self._previous(message)
+            self._items[item_id] = "function_call"
+        response.call_steps += 1
+
     def _text_done(self, response: _Response, message: Mapping[str, Any]) -> None:
         response.final_text = message.get("text", message.get("transcript"))
         agrees = response.text == response.final_text
@@ -270,7 +309,11 @@ class Grammar:
 
     def _done(self, response: _Response, done: Mapping[str, Any]) -> None:
         self._must(done["status"] in _STATUSES, "a response ends with a final status")
-        self._must([item["id"] for item in done["output"]] == [response.item_id], "its output is its item")
+        said = [] if response.item_id is None else [response.item_id]
+        self._must(response.call_steps % len(_CALL_STEPS) == 0, "a call is complete")
+        self._must(
+            [item["id"] for item in done["output"]] == said + response.calls, "its output is its item and its calls"
+        )
         self._active = None
 
     # ------------------------------------------------------------ rules

@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.session",),
     ("streaming.tdm",),
     ("streaming.config", "streaming.commands", "streaming.endpoint", "streaming.files"),
+    ("streaming.endpoint_tools",),
     ("streaming.tiny", "streaming.tiny_weights", "streaming.tiny_words"),
     ("streaming.events", "streaming.ice", "streaming.keys"),
     ("omni.families",),

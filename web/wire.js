@@ -164,7 +164,7 @@ const decoders = {
   "conversation.item.added": ({ item }) => ({
     kind: "itemAdded",
     itemId: item.id,
-    role: item.role,
+    role: item.role ?? null,
     text: itemText(item),
   }),
   "conversation.item.input_audio_transcription.delta": (m) => ({
@@ -188,6 +188,7 @@ const decoders = {
   "response.created": ({ response }) => ({ kind: "responseStarted", responseId: response.id }),
   "response.output_item.added": (m) => ({ kind: "answerStarted", responseId: m.response_id, itemId: m.item.id }),
   "response.output_audio_transcript.delta": (m) => ({ kind: "words", itemId: m.item_id, text: m.delta }),
+  "output_audio_buffer.started": (m) => ({ kind: "voiceStarted", responseId: m.response_id }),
   "response.output_text.delta": (m) => ({ kind: "writtenWords", itemId: m.item_id, text: m.delta }),
   "response.output_audio.delta": (m) => ({
     kind: "speech",

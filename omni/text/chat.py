@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from omni.types import Role
+from omni.types import Role, Tool, ToolCall, ToolOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +13,8 @@ class Message:
 
     role: Role
     text: str
+    tool: ToolCall | ToolOutput | None = None
+    """instead of a text: the assistant's call of a function, or, in the user's name, what came of it"""
 
 
 class ChatContext(Protocol):
@@ -30,8 +32,14 @@ class ChatContext(Protocol):
         """
         ...
 
-    def begin(self, messages: Sequence[Message], max_tokens: int | None) -> None:
-        """Start an answer to the conversation. An earlier one is stopped."""
+    def begin(
+        self,
+        messages: Sequence[Message],
+        max_tokens: int | None,
+        tools: Sequence[Tool] = (),
+        tool_choice: str = "auto",
+    ) -> None:
+        """Start an answer to the conversation, in which tools may be asked for. An earlier one is stopped."""
         ...
 
     def read(self) -> tuple[str, bool]:
@@ -42,6 +50,10 @@ class ChatContext(Protocol):
         Raises:
             RuntimeError: the model failed; the message says what to do.
         """
+        ...
+
+    def calls(self) -> tuple[ToolCall, ...]:
+        """The tools that the answer asks for; known once it is complete."""
         ...
 
     def n_tokens(self) -> int:
@@ -57,6 +69,7 @@ class Chat(Protocol):
     """A language model that any number of sessions share."""
 
     name: str
+    calls_tools: bool
 
     def open(self) -> ChatContext:
         """A fresh context for one session."""

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from omni.model import Capabilities
-from omni.types import Reply, Unit, Voice
+from omni.types import Reply, ToolCall, ToolOutput, Unit, Voice
 from streaming.events import AudioPart, Event, Fault, ImagePart, Item, Opened, ReplyOptions, Settings, TurnDetection
 from streaming.tdm.clock import Clock
 from streaming.tdm.dialogue import Dialogue, text_of
@@ -43,7 +43,15 @@ def opening_settings(capabilities: Capabilities) -> Settings:
 def opening(session_id: str, engine: Engine, settings: Settings) -> Opened:
     """What a session says first."""
     can = engine.capabilities
-    return Opened(session_id, can.name, engine.timing, settings, tuple(voice.name for voice in can.voices), can.sees)
+    return Opened(
+        session_id,
+        can.name,
+        engine.timing,
+        settings,
+        tuple(voice.name for voice in can.voices),
+        can.sees,
+        can.calls_tools,
+    )
 
 
 class Conversation:
@@ -67,7 +75,9 @@ class Conversation:
 
     def possible(self, settings: Settings) -> Settings:
         """The settings, without what this model cannot do."""
-        return replace(settings, transcribes=settings.transcribes and self.capabilities.transcribes)
+        can = self.capabilities
+        tools = settings.tools if can.calls_tools else ()
+        return replace(settings, transcribes=settings.transcribes and can.transcribes, tools=tools)
 
     def rebuild(self) -> None:
         """Make the model's state anew from the settings and the dialogue."""
@@ -89,7 +99,14 @@ class Conversation:
     def reply(self, options: ReplyOptions) -> Reply:
         """How to answer: as the session is set, unless the options say otherwise."""
         speaks = self.settings.speaks if options.speaks is None else options.speaks
-        return Reply(speaks, options.instructions, options.max_tokens or self.settings.max_tokens)
+        tools = self.settings.tools if options.tools is None else options.tools
+        return Reply(
+            speaks,
+            options.instructions,
+            options.max_tokens or self.settings.max_tokens,
+            tools if self.capabilities.calls_tools else (),
+            options.tool_choice or self.settings.tool_choice,
+        )
 
     def engine_failed(self, message: str) -> None:
         """Tell the client that the model failed; its state is made anew before the next turn."""
@@ -117,6 +134,8 @@ class Conversation:
         for part in item.parts:
             if isinstance(part, ImagePart):
                 yield Unit(image=part.image)
+            elif isinstance(part, ToolCall | ToolOutput):
+                yield Unit(tool=part, role=item.role)
         sound = self.recent.of(item.id)
         parts = [part for part in item.parts if not (sound and isinstance(part, AudioPart))]
         text = text_of(parts)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from omni.speech.words import heard_text
-from omni.types import Word
+from omni.types import ToolCall, Word
 from streaming.events import AudioPart, ImagePart, Item, ItemStatus, Part, RefusedError, TextPart
 
 MAX_ITEMS = 2_000
@@ -45,6 +45,11 @@ class Dialogue:
             return self._items[item_id]
         except KeyError:
             raise RefusedError("item_not_found", f"There is no item {item_id!r} in this conversation.") from None
+
+    def has_call(self, call_id: str) -> bool:
+        """A function was asked for under this id."""
+        calls = (part for item in self for part in item.parts if isinstance(part, ToolCall))
+        return any(call.id == call_id for call in calls)
 
     def is_latest_answer(self, item_id: str) -> bool:
         """No later answer of the assistant stands in the conversation."""
@@ -137,6 +142,6 @@ def text_of(parts: Sequence[Part]) -> str:
     texts = (
         part.text if isinstance(part, TextPart) else part.transcript or ""
         for part in parts
-        if not isinstance(part, ImagePart)
+        if isinstance(part, TextPart | AudioPart)
     )
     return " ".join(text for text in texts if text)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from omni.model import Capabilities, Phase
 from omni.timing import Timing
-from omni.types import Delta, Reply, SpeechDelta, TextDelta, TurnEnd
+from omni.types import Delta, Reply, SpeechDelta, TextDelta, ToolCall, TurnEnd
 from streaming.tdm.clock import Clock
 from streaming.tdm.jobs import Begin, Close, Failed, Job, Result, Step, Work
 from streaming.tdm.playout import Playout
@@ -114,6 +114,7 @@ class Answer:
         self.playout = playout
         self.reply = reply
         self.text = ""
+        self.calls: list[ToolCall] = []
         self.n_tokens = 0
         self.max_tokens_reached = False
         self.started_s = clock.now_s()
@@ -185,6 +186,8 @@ class Answer:
                 self.text += text
                 if not self.reply.speaks and text:
                     self.texts.put_nowait(text)
+            case ToolCall():
+                self.calls.append(delta)
             case SpeechDelta():
                 self.playout.push(delta)
             case TurnEnd(reason, n_tokens):

@@ -115,7 +115,13 @@ class Speaker:
         previous = self._dialogue.add(Item(response.item_id, "assistant", (part,), "in_progress"))
         self._outlet.send(
             ResponseStarted(
-                response.id, response.item_id, previous, speaks, response.options.metadata, self._pipeline.turn
+                response.id,
+                response.item_id,
+                previous,
+                speaks,
+                response.options.metadata,
+                self._pipeline.turn,
+                may_call=bool(response.answer.reply.tools),
             )
         )
         response.answer.playout.release()
@@ -239,6 +245,15 @@ class Speaker:
             now_s = self._clock.now_s()
             self._outlet.send(Measured(response.id, now_s - response.speech_end_s, now_s - response.released_s))
 
+    def _called(self, response: _Response, said: bool) -> tuple[Item, ...]:
+        """Put what the answer asks for into the conversation: behind its words, or in their place if there are none."""
+        calls = tuple(Item(f"item_{uuid4().hex[:20]}", "assistant", (call,)) for call in response.answer.calls)
+        if calls and not said:
+            self._dialogue.delete(response.item_id)
+        for call in calls:
+            self._dialogue.add(call)
+        return calls
+
     def _finish(
         self,
         response: _Response,
@@ -258,8 +273,10 @@ class Speaker:
             item = Item(response.item_id, "assistant", (TextPart(full_text),), item_status)
             self._dialogue.replace(item)
         self._response = None
-        n_tokens = answer.n_tokens
+        calls = self._called(response, said=bool(full_text.strip())) if status == "completed" else ()
         self._outlet.send(
-            ResponseEnded(response.id, item, status, reason, error, full_text, n_tokens, self._pipeline.turn)
+            ResponseEnded(
+                response.id, item, status, reason, error, full_text, answer.n_tokens, self._pipeline.turn, calls
+            )
         )
         self._ended(error)

@@ -7,12 +7,13 @@ from typing import Any
 import orjson
 
 from omni.timing import Timing
-from omni.types import Role
+from omni.types import Role, ToolCall, ToolOutput
 from streaming.commands import CreateItem
 from streaming.events import AudioPart, ImagePart, Item, Part, TextPart
 from streaming.gateway.wire.audio import AudioFormat, AudioReader
 from streaming.gateway.wire.deferred import Undecoded, picture_of_url
 from streaming.gateway.wire.fields import MAX_TEXT_BYTES, Fields, WireError, decode_base64
+from streaming.gateway.wire.tools import read_tool_part, tool_item
 
 _CONTENT_TYPES: dict[Role, tuple[str, ...]] = {
     "system": ("input_text",),
@@ -20,6 +21,7 @@ _CONTENT_TYPES: dict[Role, tuple[str, ...]] = {
     "assistant": ("output_text", "output_audio"),
 }
 _MAX_PARTS = 64
+_TOOL_KINDS = ("function_call", "function_call_output")
 
 DeferredPart = Callable[[], Part]
 """makes a part from what is still encoded; raises WireError"""
@@ -34,6 +36,8 @@ class ItemReader:
     """of input_audio"""
     new_id: Callable[[], str]
     """for items that come without one"""
+    calls_tools: bool = False
+    """the model has a use for calls and what came of them"""
 
     def read(self, fields: Fields, after: str | None, event_id: str | None) -> CreateItem | Undecoded:
         """The command that puts this item after another; Undecoded if there are sounds or pictures in it.
@@ -41,7 +45,11 @@ class ItemReader:
         Raises:
             WireError: a field is missing or wrong, or the item is of a kind that this model has no use for.
         """
-        _check_kind(fields)
+        kind = self._kind(fields)
+        if kind != "message":
+            part = read_tool_part(fields, kind)
+            told_by: Role = "assistant" if isinstance(part, ToolCall) else "user"
+            return CreateItem(Item(fields.identifier("id") or self.new_id(), told_by, (part,)), after)
         role = _role(fields)
         parts = [self._part(Fields(one, path), role) for one, path in _contents(fields)]
         ready = tuple(part for part in parts if not callable(part))
@@ -61,6 +69,17 @@ class ItemReader:
             return CreateItem(replace(item, parts=whole), after)
 
         return Undecoded(decoded, event_id)
+
+    def _kind(self, fields: Fields) -> str:
+        fields.require("type")
+        kind = fields.text("type") or ""
+        if kind.startswith("mcp_") or (kind in _TOOL_KINDS and not self.calls_tools):
+            raise WireError(
+                "unsupported_tools",
+                f"This model cannot call functions, so it has no use for an item of type '{kind[:80]}'.",
+                fields.path("type"),
+            )
+        return fields.choice("type", ("message", *(_TOOL_KINDS if self.calls_tools else ()))) or ""
 
     def _part(self, content: Fields, role: Role) -> Part | DeferredPart:
         content.require("type")
@@ -101,6 +120,9 @@ class ItemReader:
 
 def item_object(item: Item) -> dict[str, Any]:
     """The item as JSON. Media are not sent back: of sound there is the transcript, of a picture that it was there."""
+    for part in item.parts:
+        if isinstance(part, ToolCall | ToolOutput):
+            return tool_item(item, part, item.status)
     return {
         "id": item.id,
         "object": "realtime.item",
@@ -119,18 +141,8 @@ def _content(part: Part, role: Role) -> dict[str, Any]:
             return {"type": "output_audio" if role == "assistant" else "input_audio", "transcript": transcript}
         case ImagePart():
             return {"type": "input_image", "detail": "auto"}
-
-
-def _check_kind(fields: Fields) -> None:
-    fields.require("type")
-    kind = fields.text("type") or ""
-    if kind.startswith(("function_call", "mcp_")):
-        raise WireError(
-            "unsupported_tools",
-            f"This model cannot call functions, so it has no use for an item of type '{kind[:80]}'.",
-            fields.path("type"),
-        )
-    fields.choice("type", ("message",))
+        case ToolCall() | ToolOutput():
+            raise TypeError("a call is an item of its own")
 
 
 def _role(fields: Fields) -> Role:

@@ -62,6 +62,8 @@ AUDIO_DELTA = "response.output_audio.delta"
 AUDIO_DONE = "response.output_audio.done"
 AUDIO_TRANSCRIPT_DELTA = "response.output_audio_transcript.delta"
 AUDIO_TRANSCRIPT_DONE = "response.output_audio_transcript.done"
+ARGUMENTS_DELTA = "response.function_call_arguments.delta"
+ARGUMENTS_DONE = "response.function_call_arguments.done"
 
 OVERLAP_DECISION = "overlap.decision"
 """extension: what sounded over the answer was no interruption"""

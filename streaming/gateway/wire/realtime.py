@@ -217,7 +217,7 @@ class RealtimeCodec:
     def _create_item(self, fields: Fields, session: SessionObject) -> list[Inbound]:
         fields.require("item")
         item = fields.object("item") or Fields({})
-        reader = ItemReader(session.timing, session.input_format, lambda: self._new_id("item"))
+        reader = ItemReader(session.timing, session.input_format, lambda: self._new_id("item"), session.calls_tools)
         return [reader.read(item, fields.identifier("previous_item_id"), self._latest_event_id)]
 
     def _retrieve_item(self, fields: Fields, _session: SessionObject) -> list[Inbound]:
@@ -332,10 +332,11 @@ class RealtimeCodec:
     def _opened(self, event: Opened) -> list[Message]:
         session = self._begun or SessionObject.opened(event, self._model_aliases, self._expires_at)
         self._session = replace(session, settings=event.settings, notes=())
+        can = {"vision": event.sees, "transcription": event.settings.transcribes, "tools": event.calls_tools}
         extension = {
             "timing": timing_object(event.timing),
             "voices": event.voices,
-            "capabilities": {"vision": event.sees, "transcription": event.settings.transcribes, "tools": False},
+            "capabilities": can,
             **self._offer,
         }
         created: Message = (names.SESSION_CREATED, {"session": self._session.render(), "omni": extension})

@@ -25,9 +25,10 @@ from streaming.gateway.wire.session_object import (
     format_object,
     format_of,
     modalities,
+    notes_on,
     speaks_of,
-    tool_notes,
 )
+from streaming.gateway.wire.tools import call_messages, read_choice, read_tools
 
 _MAX_PIECE_S = 1
 """sound in one delta; the session sends less, so this only keeps frames under 1 MiB whatever it does"""
@@ -73,8 +74,10 @@ def read_response(fields: Fields, session: SessionObject) -> tuple[Respond, tupl
         # None would mean the session's own limit
         max_tokens=MAX_OUTPUT_TOKENS if limit == "inf" else limit,
         metadata=_metadata(fields),
+        tools=read_tools(fields) if session.calls_tools else None,
+        tool_choice=read_choice(fields) if session.calls_tools else None,
     )
-    return Respond(options), (*tool_notes(fields), *_audio_notes(fields, session))
+    return Respond(options), (*notes_on(fields, session), *_audio_notes(fields, session))
 
 
 def _audio_notes(fields: Fields, session: SessionObject) -> list[WireError]:
@@ -127,6 +130,7 @@ class Answer:
         self._writer = AudioWriter(session.output_format, session.timing)
         self.sound_apart = sound_apart
         self._sounds = False
+        self._opened = False
         self._end_s = 0.0
         self._place = {
             "response_id": event.response_id,
@@ -141,11 +145,18 @@ class Answer:
         return self._sounds
 
     def start(self) -> list[Message]:
-        """The events up to the first delta."""
+        """The events up to the first delta; of an answer that may be a call alone, whether it speaks is not known."""
+        created: Message = (names.RESPONSE_CREATED, {"response": self._response_object("in_progress")})
+        return [created] if self._event.may_call else [created, *self._open()]
+
+    def _open(self) -> list[Message]:
+        """The events that begin its message, once."""
+        if self._opened:
+            return []
+        self._opened = True
         event = self._event
         item = item_object(Item(event.item_id, "assistant", (), "in_progress"))
         return [
-            (names.RESPONSE_CREATED, {"response": self._response_object("in_progress")}),
             (names.OUTPUT_ITEM_ADDED, {"response_id": event.response_id, "output_index": 0, "item": item}),
             (names.ITEM_ADDED, {"previous_item_id": event.previous_item_id, "item": item}),
             (names.CONTENT_PART_ADDED, {**self._place, "part": self._part("")}),
@@ -153,10 +164,11 @@ class Answer:
 
     def text(self, event: ResponseText) -> list[Message]:
         """More text of an answer that does not speak."""
-        return [(names.TEXT_DELTA, {**self._place, "delta": event.text})]
+        return [*self._open(), (names.TEXT_DELTA, {**self._place, "delta": event.text})]
 
     def speech(self, event: ResponseSpeech) -> Iterator[Message]:
         """More sound, after the words that start in it. start_ms is an extension: its place in the answer."""
+        yield from self._open()
         rate = self._session.timing.output_rate
         if self.sound_apart and not self._sounds:
             yield names.OUTPUT_AUDIO_STARTED, {"response_id": event.response_id}
@@ -174,6 +186,26 @@ class Answer:
 
     def end(self, event: ResponseEnded) -> Iterator[Message]:
         """The events from the last delta to response.done."""
+        if not event.calls:
+            yield from self._open()
+        said = [event.item] if self._opened else []
+        if said:
+            yield from self._end_message(event)
+        previous = event.item.id if said else self._event.previous_item_id
+        for index, call in enumerate(event.calls, len(said)):
+            yield from call_messages(call, event.response_id, index, previous)
+            previous = call.id
+        response = {
+            **self._response_object(event.status),
+            "output": [item_object(item) for item in (*said, *event.calls)],
+            "status_details": _status_details(event),
+            "usage": _usage(event),
+        }
+        yield names.RESPONSE_DONE, {"response": response}
+        if self.sound_apart and self._sounds:
+            yield from self._silence(event)
+
+    def _end_message(self, event: ResponseEnded) -> Iterator[Message]:
         item = item_object(event.item)
         if self._event.speaks:
             rest = self._writer.flush()
@@ -186,15 +218,6 @@ class Answer:
         yield names.CONTENT_PART_DONE, {**self._place, "part": self._part(event.full_text)}
         yield names.ITEM_DONE, {"previous_item_id": self._event.previous_item_id, "item": item}
         yield names.OUTPUT_ITEM_DONE, {"response_id": event.response_id, "output_index": 0, "item": item}
-        response = {
-            **self._response_object(event.status),
-            "output": [item],
-            "status_details": _status_details(event),
-            "usage": _usage(event),
-        }
-        yield names.RESPONSE_DONE, {"response": response}
-        if self.sound_apart and self._sounds:
-            yield from self._silence(event)
 
     def _silence(self, event: ResponseEnded) -> Iterator[Message]:
         """How the sound ended; of an answer that was cut off, also what is left of it, which the client cannot know."""

@@ -8,6 +8,7 @@ from omni.timing import Timing
 from streaming.events import Opened, Settings, TurnDetection
 from streaming.gateway.wire.audio import AudioFormat
 from streaming.gateway.wire.fields import Fields, WireError
+from streaming.gateway.wire.tools import choice_object, read_choice, read_tools, refusals, tools_object
 from streaming.gateway.wire.turn_detection import read_turn_detection, turn_detection_object
 
 MAX_OUTPUT_TOKENS = 4096
@@ -52,6 +53,8 @@ class SessionObject:
     input_format: AudioFormat = "audio/pcm"
     output_format: AudioFormat = "audio/pcm"
     eagerness: str = "auto"
+    calls_tools: bool = False
+    """the model can ask for functions"""
     notes: tuple[WireError, ...] = field(default=(), compare=False)
     """what the latest update asked for and did not get"""
 
@@ -67,6 +70,7 @@ class SessionObject:
             turn_defaults=event.settings.turn_detection or TurnDetection(),
             model_aliases=model_aliases,
             expires_at=expires_at,
+            calls_tools=event.calls_tools,
         )
 
     @classmethod
@@ -101,8 +105,8 @@ class SessionObject:
             "model": self.model,
             "output_modalities": modalities(settings.speaks),
             "instructions": settings.instructions,
-            "tools": [],
-            "tool_choice": "none",
+            "tools": tools_object(settings.tools),
+            "tool_choice": choice_object(settings.tool_choice) if self.calls_tools else "none",
             "max_output_tokens": settings.max_tokens or "inf",
             "tracing": None,
             "prompt": None,
@@ -146,7 +150,9 @@ class SessionObject:
         speaks = speaks_of(fields)
         if speaks is not None:
             settings = replace(settings, speaks=speaks)
-        merged = replace(self, settings=settings, notes=tool_notes(fields))
+        if self.calls_tools:
+            settings = _with_tools(settings, fields)
+        merged = replace(self, settings=settings, notes=notes_on(fields, self))
         audio = fields.object("audio")
         if audio is None:
             return merged
@@ -267,27 +273,20 @@ def speaks_of(fields: Fields) -> bool | None:
     return bool(listed == ["audio"])
 
 
-def tool_notes(fields: Fields) -> tuple[WireError, ...]:
-    """What a client must be told that hands out functions or stored prompts: the rest of its request holds."""
-    notes = []
-    calls = fields.list("tools") or (fields["tool_choice"] not in (None, "auto", "none"))
-    if calls:
-        notes.append(
-            WireError(
-                "unsupported_tools",
-                "This model cannot call functions; the rest of the request holds. Leave tools and tool_choice out.",
-                fields.path("tools"),
-            )
-        )
-    if fields.object("prompt"):
-        notes.append(
-            WireError(
-                "unsupported_value",
-                "There are no stored prompts here; put the text into instructions.",
-                fields.path("prompt"),
-            )
-        )
-    return tuple(notes)
+def notes_on(fields: Fields, session: SessionObject) -> tuple[WireError, ...]:
+    """What a client must be told that asks for functions in vain, or for stored prompts: the rest holds."""
+    notes = () if session.calls_tools else refusals(fields)
+    if not fields.object("prompt"):
+        return notes
+    advice = "There are no stored prompts here; put the text into instructions."
+    return (*notes, WireError("unsupported_value", advice, fields.path("prompt")))
+
+
+def _with_tools(settings: Settings, fields: Fields) -> Settings:
+    tools, choice = read_tools(fields), read_choice(fields)
+    if "tool_choice" in fields:
+        settings = replace(settings, tool_choice=choice or "auto")
+    return settings if tools is None else replace(settings, tools=tools)
 
 
 def _voice_name(fields: Fields) -> str | None:

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from omni.timing import Timing
-from omni.types import Pcm
+from omni.types import Pcm, ToolCall, ToolOutput
 from streaming.events import (
     AudioPart,
     Cleared,
@@ -69,6 +69,10 @@ _QUESTION = Item("item_u1", "user", (AudioPart("What is the time?", 1.5),))
 _REMARK = Item("item_u3", "user", (AudioPart(None, 0.8),))
 _NOTE = Item("item_u4", "user", (TextPart("And the date?"), _PICTURE))
 _CUT = Item("item_a1", "assistant", (AudioPart("It is", 0.4),), "incomplete")
+_CALL = Item("item_c1", "assistant", (ToolCall("call_1", "weather", '{"city":"Paris"}'),))
+_OUTPUT = Item("item_o1", "user", (ToolOutput("call_1", "It rains."),))
+_ASKING = Item("item_a7", "assistant", (TextPart("Rain. I ask for Rome, too."),))
+_AGAIN = Item("item_c2", "assistant", (ToolCall("call_2", "weather", '{"city":"Rome"}'),))
 _STEP_S = 0.2
 
 CONVERSATION: list[Event] = [
@@ -122,6 +126,13 @@ CONVERSATION: list[Event] = [
         "Once upon",
         reason="max_output_tokens",
     ),
+    # an answer that is a call alone, what came of it, and one that says something and calls again
+    ResponseStarted("resp_6", "item_a6", "item_a5", True, None, 7, may_call=True),
+    ended("resp_6", Item("item_a6", "assistant", (AudioPart("", 0.0),)), "completed", "", calls=(_CALL,)),
+    ItemAdded(_OUTPUT, "item_c1"),
+    ResponseStarted("resp_7", "item_a7", "item_o1", False, None, 8, may_call=True),
+    ResponseText("resp_7", "item_a7", "Rain. I ask for Rome, too.", 8),
+    ended("resp_7", _ASKING, "completed", "Rain. I ask for Rome, too.", calls=(_AGAIN,)),
     IdleTimedOut("item_i1", 12.0, 18.0),
     Fault("invalid_request_error", "item_not_found", "There is no item 'item_x'.", "item_id"),
     Closed("expired", "A call may last 60 minutes."),
