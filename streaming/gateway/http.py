@@ -15,6 +15,8 @@ from streaming.gateway.access import Access, Caller
 KEY_PROTOCOL = "openai-insecure-api-key."
 """prefix of the WebSocket subprotocol in which a browser, which cannot set headers, presents its key"""
 
+_CALLS = ("/v1/realtime", "/v1/realtime/calls")
+"""where calls begin, or with ?resume=1 only go on"""
 _LOCAL_NAMES = {"localhost", "127.0.0.1", "::1"}
 
 # Spelled out because the tables of operating systems differ, and a browser refuses a module of the wrong type.
@@ -120,7 +122,8 @@ def guard(config: Config, access: Access) -> Middleware:
         if closed and not is_welcome_origin(request, config):
             message = f"pages of {request.headers[hdrs.ORIGIN]} may not connect; allow them with --allowed-origins"
             return error_response(403, "origin_not_allowed", message)
-        caller = caller_of(request, access)
+        goes_on = request.path in _CALLS and bool(request.query.get("resume"))
+        caller = caller_of(request, access, late=goes_on)
         if caller is not None:
             request[CALLER] = caller
         upgrades = request.headers.get(hdrs.UPGRADE, "").lower() == "websocket"

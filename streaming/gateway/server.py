@@ -166,18 +166,15 @@ class Gateway:
             return http.error_response(426, "websocket_required", "/v1/realtime is spoken over WebSocket")
         await socket.prepare(request)
         caller = request.get(http.CALLER)
-        link: Link = WebSocketLink(socket, request.transport)
-        if speaks_beta(request.headers):
-            link = BetaLink(link)
-        resumes = bool(request.query.get("resume"))
-        if caller is None and resumes:
-            caller = http.caller_of(request, self._access, late=True)
         if caller is None:
             error = WireError("invalid_api_key", http.KEY_NEEDED)
             refusal = Closed("client", error.message)
             await refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
             return socket
-        if resumes:
+        link: Link = WebSocketLink(socket, request.transport)
+        if speaks_beta(request.headers):
+            link = BetaLink(link)
+        if request.query.get("resume"):
             await self._resume(link, caller)
             return socket
         if call_id := request.query.get("call_id"):
