@@ -23,6 +23,7 @@ from av import AudioFrame, VideoFrame
 
 from omni.timing import Timing
 from omni.types import Pcm
+from tests import grammar
 from tests.streaming.gateway.place import Place
 
 RATE = Timing().input_rate
@@ -189,3 +190,6 @@ async def ringing(
         yield phone
     finally:
         await phone.hang_up()
+    order = grammar.Grammar()
+    for event in phone.events:
+        order.push(event)

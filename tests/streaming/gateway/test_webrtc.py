@@ -314,7 +314,7 @@ async def _holdings() -> dict[str, Any]:
     await asyncio.sleep(0.2)
     gc.collect()
     tasks = sorted(str(task.get_coro()) for task in asyncio.all_tasks())
-    peers = sum(isinstance(thing, webrtc_peer.Peer) for thing in gc.get_objects())
+    peers = sum(type(thing) is webrtc_peer.Peer for thing in gc.get_objects())
     # but for asyncio's own pool, which grows as it likes
     threads = [thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_")]
     return {"tasks": len(tasks), "files": psutil.Process().num_fds(), "threads": sorted(threads), "peers": peers}
