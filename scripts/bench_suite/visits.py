@@ -1,6 +1,7 @@
 """Many short calls, one after another: what they leave behind in the server."""
 
 import asyncio
+import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 
@@ -32,6 +33,8 @@ class Weight:
     """What the server holds while nobody calls."""
 
     n_visits: int
+    n_broken: int
+    """of these, calls that ended before their answer"""
     rss_mib: float
     n_tasks: int
     n_descriptors: int
@@ -64,18 +67,22 @@ async def weighed(server: Server, visit: Visit, n_visits: int) -> list[Weight]:
     n_warm = round(n_visits * SHARE_TO_WARM)
     stops = [n_warm + (n_visits - n_warm) * step // N_WEIGHED for step in range(N_WEIGHED + 1)]
     weights: list[Weight] = []
-    n_begun = 0
+    n_begun = n_broken = 0
 
     async def visitor(until: int) -> None:
-        nonlocal n_begun
+        nonlocal n_begun, n_broken
         while n_begun < until:
             n_begun += 1
-            await visit()
+            try:
+                await visit()
+            except (RuntimeError, TimeoutError) as error:
+                n_broken += 1
+                print(f"a short call broke: {error!r}", file=sys.stderr)
 
     for stop in stops:
         await asyncio.gather(*(visitor(stop) for _ in range(N_AT_ONCE)))
         await asyncio.sleep(QUIET_S)
-        weights.append(await _weight(server, n_begun))
+        weights.append(await _weight(server, n_begun, n_broken))
     return weights
 
 
@@ -84,6 +91,7 @@ def findings(transport: str, weights: list[Weight]) -> Findings:
     first, last = weights[0], weights[-1]
     n = last.n_visits - first.n_visits
     rows = [
+        Row(f"{last.n_visits} short calls ({transport}): broken", last.n_broken, "", last.n_visits, 0),
         Row(f"{n} short calls ({transport}): memory grew by", last.rss_mib - first.rss_mib, "MiB", n, MEMORY_AIM_MIB),
         Row(f"{n} short calls ({transport}): tasks left", last.n_tasks - first.n_tasks, "", n, 0),
         Row(f"{n} short calls ({transport}): descriptors left", last.n_descriptors - first.n_descriptors, "", n, 0),
@@ -92,11 +100,11 @@ def findings(transport: str, weights: list[Weight]) -> Findings:
     return Findings(rows, {f"visits over {transport}": [asdict(weight) for weight in weights]})
 
 
-async def _weight(server: Server, n_visits: int) -> Weight:
+async def _weight(server: Server, n_visits: int, n_broken: int) -> Weight:
     async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{server.port}/tasks") as reply:
         n_tasks = int(await reply.text())
     process = server.process
-    return Weight(n_visits, server.rss_mb(), n_tasks, process.num_fds(), process.num_threads())
+    return Weight(n_visits, n_broken, server.rss_mb(), n_tasks, process.num_fds(), process.num_threads())
 
 
 async def _visit_by_websocket(http: aiohttp.ClientSession, url: str) -> None:

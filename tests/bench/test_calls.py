@@ -8,6 +8,7 @@ import pytest
 
 from scripts.bench_suite import visits
 from scripts.bench_suite.calls import pacing_errors_ms
+from scripts.bench_suite.client import GoneError
 from scripts.bench_suite.rtc_client import Arrival
 from scripts.bench_suite.server import Server
 from scripts.bench_suite.visits import Weight
@@ -21,11 +22,11 @@ def test_packets_are_late_by_the_one_that_came_earliest() -> None:
 
 
 def test_what_short_calls_leave_is_counted_from_the_warm_server_on() -> None:
-    weights = [Weight(200, 100.0, 3, 9, 4), Weight(600, 108.0, 3, 9, 4), Weight(1000, 104.5, 5, 9, 4)]
+    weights = [Weight(200, 0, 100.0, 3, 9, 4), Weight(600, 0, 108.0, 3, 9, 4), Weight(1000, 1, 104.5, 5, 9, 4)]
     rows = visits.findings("WebSocket", weights).rows
-    assert [row.value for row in rows] == [4.5, 2, 0, 0]
-    assert [row.verdict for row in rows] == ["met", "MISSED", "met", "met"]
-    assert {row.n for row in rows} == {800}
+    assert [row.value for row in rows] == [1, 4.5, 2, 0, 0]
+    assert [row.verdict for row in rows] == ["MISSED", "met", "MISSED", "met", "met"]
+    assert [row.n for row in rows] == [1000, 800, 800, 800, 800]
 
 
 async def test_as_many_visits_are_made_as_were_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -35,12 +36,15 @@ async def test_as_many_visits_are_made_as_were_asked_for(monkeypatch: pytest.Mon
         nonlocal made
         made += 1
         await asyncio.sleep(0)
+        if made == 50:
+            raise GoneError("hung up")
 
-    async def weight(_server: Server, n_visits: int) -> Weight:
+    async def weight(_server: Server, n_visits: int, n_broken: int) -> Weight:
         assert n_visits == made
-        return Weight(n_visits, 1.0, 1, 1, 1)
+        return Weight(n_visits, n_broken, 1.0, 1, 1, 1)
 
     monkeypatch.setattr(visits, "_weight", weight)
     monkeypatch.setattr(visits, "QUIET_S", 0.0)
     weights = await visits.weighed(cast(Server, SimpleNamespace()), visit, 103)
     assert [weight.n_visits for weight in weights] == [21, 37, 53, 70, 86, 103]
+    assert [weight.n_broken for weight in weights] == [0, 0, 1, 1, 1, 1]
