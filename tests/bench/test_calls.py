@@ -35,8 +35,9 @@ async def test_as_many_visits_are_made_as_were_asked_for(monkeypatch: pytest.Mon
     async def visit() -> None:
         nonlocal made
         made += 1
+        number = made
         await asyncio.sleep(0)
-        if made == 50:
+        if number == 50:
             raise GoneError("hung up")
 
     async def weight(_server: Server, n_visits: int, n_broken: int) -> Weight:
