@@ -6,6 +6,7 @@ import json
 import socket
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +14,7 @@ from omni.packaged import synthesizer
 from omni.packaged.files import ModelFile
 from streaming import doctor
 from streaming.config import INSTALL_CHECKPOINTS, Config
+from streaming.gateway.tls import kept_context
 
 
 def lines(config: Config) -> str:
@@ -66,6 +68,29 @@ def test_a_port_that_is_taken_is_named() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         assert f"NO  port {port}" in lines(Config(port=port))
+
+
+class Warm(BaseHTTPRequestHandler):
+    """A server of ours, as far as the doctor asks."""
+
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b'{"status": "ok"}')
+
+    def log_message(self, format: str, *args: object) -> None:
+        """A test is quiet."""
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_a_server_that_runs_already_is_recognised(tmp_path: Path, tls: bool) -> None:
+    with HTTPServer(("127.0.0.1", 0), Warm) as server:
+        if tls:
+            server.socket = kept_context(tmp_path).wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        found = lines(Config(host="127.0.0.1", port=server.server_port, tls=tls))
+        server.shutdown()
+    assert f"ok  port {server.server_port} of 127.0.0.1 is in use by Omni" in found
 
 
 class OneModel(BaseHTTPRequestHandler):
