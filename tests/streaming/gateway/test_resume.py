@@ -178,6 +178,7 @@ async def test_a_connection_that_only_looks_alive_gives_way(http: aiohttp.Client
     async with serving(model=talking()) as place, call(http, place) as first:
         await first.send("response.create")
         await until_spoken(first, 2)
+        await asyncio.sleep(0.3)  # the server talks on, to nobody
         async with back(http, place, first) as second:
             await second.until("response.done")
             assert spoken([*first.events, *second.events]) == ANSWER
