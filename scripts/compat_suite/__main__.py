@@ -17,6 +17,7 @@ from tests.grammar import check
 
 HERE = Path(__file__).parent
 QUESTION = "Why is the sky blue?"
+WITH_FUNCTIONS = "nano --llm-url"
 PATIENCE_S = 600.0
 """for all scenarios of one client"""
 
@@ -67,8 +68,9 @@ def main() -> None:
     environments = Environments(options.environments)
     for name in options.server or SERVERS:
         print(f"\n{name}, {date.today().isoformat()}\n", flush=True)
+        flags = ("--tools",) if name == WITH_FUNCTIONS else ()
         with SERVERS[name]() as server:
-            _show([(client, _results(client, environments, server)) for client in wanted])
+            _show([(client, _results(client, environments, server, flags)) for client in wanted])
 
 
 @contextmanager
@@ -83,10 +85,19 @@ def _nano() -> Iterator[Server]:
         yield server
 
 
-SERVERS = {"scripted": _scripted, "nano": _nano}
+@contextmanager
+def _nano_with_functions() -> Iterator[Server]:
+    with (
+        running("scripts.compat_suite.endpoint", []) as endpoint,
+        omni_server("--llm-url", f"http://127.0.0.1:{endpoint.port}/v1", "--llm-model", "any") as server,
+    ):
+        yield server
 
 
-def _results(client: Client, environments: Environments, server: Server) -> dict[str, str]:
+SERVERS = {"scripted": _scripted, "nano": _nano, WITH_FUNCTIONS: _nano_with_functions}
+
+
+def _results(client: Client, environments: Environments, server: Server, flags: tuple[str, ...]) -> dict[str, str]:
     """What became of each scenario: "passed", or why not."""
     runner = environments.prepare(client.packages, client.runtime)
     with tempfile.TemporaryDirectory() as folder:
@@ -94,7 +105,7 @@ def _results(client: Client, environments: Environments, server: Server) -> dict
         pcm = utter(speakers(3)[1], QUESTION).pcm
         speech.write_bytes((pcm * 32_767).astype("<i2").tobytes())
         address = f"http://127.0.0.1:{server.port}/v1"
-        command = [*runner, str(HERE / client.program), address, str(speech), *client.arguments]
+        command = [*runner, str(HERE / client.program), address, str(speech), *client.arguments, *flags]
         finished = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, check=False)
         lines = [json.loads(line) for line in finished.stdout.splitlines() if line.startswith("{")]
         results = {line["scenario"]: line["result"] for line in lines}

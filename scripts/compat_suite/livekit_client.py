@@ -5,12 +5,14 @@ python livekit_client.py ADDRESS SPEECH
 
 import argparse
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from livekit import rtc
+from livekit.agents import llm
 from livekit.plugins.openai import realtime
 from scenarios import tell
 
@@ -89,6 +91,28 @@ async def update(talk: Talk, _: bytes) -> None:
     await text(talk, b"")
 
 
+@llm.function_tool  # type: ignore[untyped-decorator]  # seen by mypy only where LiveKit is installed
+async def weather(city: str) -> str:
+    """The weather in a city."""
+    return f"It rains in {city}."
+
+
+async def tools(talk: Talk, _: bytes) -> None:
+    """What an agent does with a call: run it, tell the model, let it answer."""
+    await talk.session.update_tools([weather])
+    await talk.write("What is the weather in Paris?")
+    generation = await talk.session.generate_reply()
+    async for call in generation.function_stream:
+        output = await weather(**json.loads(call.arguments))
+        context = talk.session.chat_ctx.copy()
+        context.items.append(
+            llm.FunctionCallOutput(call_id=call.call_id, name=call.name, output=output, is_error=False)
+        )
+        await talk.session.update_chat_ctx(context)
+    words, _seconds = await answer(await talk.session.generate_reply())
+    assert "It rains in Paris." in words, words
+
+
 Scenario = Callable[[Talk, bytes], Awaitable[None]]
 
 SCENARIOS: dict[str, Scenario] = {"update": update, "text": text, "voice": voice, "interrupt": interrupt}
@@ -109,9 +133,11 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("address", help="such as http://127.0.0.1:8000/v1")
     parser.add_argument("speech", type=Path, help="a spoken question: raw PCM of this protocol")
+    parser.add_argument("--tools", action="store_true", help="the server's model can call functions")
     options = parser.parse_args()
     sound = options.speech.read_bytes()
-    await tell({name: partial(run, options.address, scenario, sound) for name, scenario in SCENARIOS.items()})
+    scenarios = {**SCENARIOS, "tools": tools} if options.tools else SCENARIOS
+    await tell({name: partial(run, options.address, scenario, sound) for name, scenario in scenarios.items()})
 
 
 if __name__ == "__main__":

@@ -11,13 +11,16 @@ from pathlib import Path
 from typing import Any
 
 from loguru import logger
+from pipecat.adapters.schemas.function_schema import FunctionSchema
+from pipecat.adapters.schemas.tools_schema import ToolsSchema
 from pipecat.frames.frames import (
     EndFrame,
     ErrorFrame,
     Frame,
     InputAudioRawFrame,
-    LLMContextFrame,
+    InterruptionFrame,
     LLMFullResponseEndFrame,
+    LLMRunFrame,
     TranscriptionFrame,
     TTSAudioRawFrame,
     TTSTextFrame,
@@ -25,7 +28,9 @@ from pipecat.frames.frames import (
 from pipecat.pipeline.pipeline import Pipeline
 from pipecat.pipeline.worker import PipelineWorker
 from pipecat.processors.aggregators.llm_context import LLMContext
+from pipecat.processors.aggregators.llm_response_universal import LLMContextAggregatorPair
 from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.services.llm_service import FunctionCallParams
 from pipecat.services.openai.realtime.events import AudioConfiguration, AudioInput, SessionProperties
 from pipecat.services.openai.realtime.llm import OpenAIRealtimeLLMService
 from pipecat.workers.runner import WorkerRunner
@@ -51,14 +56,16 @@ class Ear(FrameProcessor):  # type: ignore[misc]  # seen by mypy only where Pipe
 class Talk:
     """A pipeline around the service."""
 
-    def __init__(self, worker: Any, downstream: Ear, upstream: Ear) -> None:
+    def __init__(self, worker: Any, service: Any, context: Any, downstream: Ear, upstream: Ear) -> None:
         self.worker = worker
+        self.service = service
+        self.context = context
         self.downstream = downstream
         self.upstream = upstream
 
     async def write(self, text: str) -> None:
-        context = LLMContext([{"role": "user", "content": text}])
-        await self.worker.queue_frame(LLMContextFrame(context))
+        self.context.add_message({"role": "user", "content": text})
+        await self.worker.queue_frame(LLMRunFrame())
 
     async def speak(self, sound: bytes) -> None:
         """In real time, as its transports would."""
@@ -99,10 +106,29 @@ async def interrupt(talk: Talk, sound: bytes) -> None:
     await talk.write("Tell me a long story about the sea and the ships on it.")
     while not isinstance(await talk.downstream.frames.get(), TTSAudioRawFrame):
         pass
-    await talk.speak(sound + bytes(RATE * 6))
-    await talk.answer()  # the rest of what was cut off
-    words, seconds = await talk.answer()
-    assert words and seconds > 0.3, (words, seconds)
+    speaking = asyncio.create_task(talk.speak(sound + bytes(RATE * 6)))
+    while not isinstance(await talk.downstream.frames.get(), InterruptionFrame):
+        pass
+    await speaking
+    seconds = 0.0
+    while not seconds:
+        _, seconds = await talk.answer()
+
+
+async def weather(call: FunctionCallParams) -> None:
+    await call.result_callback(f"It rains in {call.arguments['city']}.")
+
+
+async def tools(talk: Talk, _: bytes) -> None:
+    """The service calls the function and lets the model answer."""
+    city = {"city": {"type": "string"}}
+    schema = FunctionSchema("weather", "The weather in a city.", city, required=["city"])
+    talk.service.register_function("weather", weather)
+    talk.context.set_tools(ToolsSchema([schema]))
+    await talk.write("What is the weather in Paris?")
+    words = ""
+    while "It rains in Paris." not in words:
+        words += (await talk.answer())[0]
 
 
 Scenario = Callable[[Talk, bytes], Awaitable[None]]
@@ -121,8 +147,10 @@ async def run(address: str, scenario: Scenario, sound: bytes) -> None:
         base_url=f"{address.replace('http', 'ws', 1)}/realtime",
         settings=OpenAIRealtimeLLMService.Settings(model="gpt-realtime", session_properties=properties),
     )
-    upstream, downstream = Ear(), Ear()
-    worker = PipelineWorker(Pipeline([upstream, service, downstream]), cancel_on_idle_timeout=False)
+    context, upstream, downstream = LLMContext(), Ear(), Ear()
+    aggregators = LLMContextAggregatorPair(context)
+    line = [aggregators.user(), upstream, service, downstream, aggregators.assistant()]
+    worker = PipelineWorker(Pipeline(line), cancel_on_idle_timeout=False)
     started = asyncio.Event()
 
     @worker.event_handler("on_pipeline_started")  # type: ignore[untyped-decorator]
@@ -134,7 +162,7 @@ async def run(address: str, scenario: Scenario, sound: bytes) -> None:
     running = asyncio.create_task(runner.run())
     try:
         await started.wait()
-        await scenario(Talk(worker, downstream, upstream), sound)
+        await scenario(Talk(worker, service, context, downstream, upstream), sound)
         errors = [frame.error for frame in _all(upstream) if isinstance(frame, ErrorFrame)]
         assert not errors, errors
     finally:
@@ -146,9 +174,11 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("address", help="such as http://127.0.0.1:8000/v1")
     parser.add_argument("speech", type=Path, help="a spoken question: raw PCM of this protocol")
+    parser.add_argument("--tools", action="store_true", help="the server's model can call functions")
     options = parser.parse_args()
     sound = options.speech.read_bytes()
-    await tell({name: partial(run, options.address, scenario, sound) for name, scenario in SCENARIOS.items()})
+    scenarios = {**SCENARIOS, "tools": tools} if options.tools else SCENARIOS
+    await tell({name: partial(run, options.address, scenario, sound) for name, scenario in scenarios.items()})
 
 
 if __name__ == "__main__":
