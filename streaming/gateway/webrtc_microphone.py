@@ -27,10 +27,13 @@ class Microphone:
         self._deliver = deliver
         self._jitter = Jitter(OPUS_RATE, opus_ticks)
         self._decoder = OpusDecoder(rate)
+        self.latest_s = float("-inf")
+        """when the newest packet came"""
 
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
         """Take a packet; answers the receiver that it asks for no picture, and has nothing to decode."""
-        self._jitter.push(packet.sequence_number, packet.timestamp, packet.payload, self._clock.now_s())
+        self.latest_s = self._clock.now_s()
+        self._jitter.push(packet.sequence_number, packet.timestamp, packet.payload, self.latest_s)
         self._drain()
         return False, None
 

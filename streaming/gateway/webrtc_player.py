@@ -32,6 +32,8 @@ LATE_S = 0.1
 """a packet that is later goes out as if the packets before it had been left out: sent in a burst, they would stay in
 the listener's buffer as delay for the rest of the call"""
 
+_KEPT = 150
+"""packets whose sound is kept, 3 s, for a listener who turns out not to have heard it"""
 _REPORT_EVERY = 5
 """packets between two reports of the listener's position"""
 _BIT_RATE = 40_000
@@ -102,6 +104,9 @@ class Player(MediaStreamTrack):
         self._n_frame = exact_div(timing.output_rate * SAMPLES_PER_FRAME, OPUS_RATE)
         self._encoder = OpusEncoder(timing.output_rate)
         self._queue: deque[_Piece] = deque()
+        self._sent: deque[tuple[float, _Piece]] = deque(maxlen=_KEPT)
+        """what has left, and when"""
+        self._paused = False
         self._fading: Pcm | None = None
         self._heard: Heard | None = None
         self._n_unreported = 0
@@ -123,6 +128,19 @@ class Player(MediaStreamTrack):
                 self._fall_silent()
             case _:
                 pass
+
+    def pause(self, since_s: float) -> None:
+        """Nobody has heard anything since a moment of the clock: take back what left then, and wait."""
+        self._paused = True
+        while self._sent and self._sent[-1][0] >= since_s:
+            _, piece = self._sent.pop()
+            self._queue.appendleft(piece)
+            self._heard = Heard(piece.item_id, piece.at_s)
+        self._tell(0.0)
+
+    def go_on(self) -> None:
+        """The listener is there again."""
+        self._paused = False
 
     async def recv(self) -> "Packet[Stream]":
         """The next packet, when it is due."""
@@ -146,9 +164,11 @@ class Player(MediaStreamTrack):
         await self._clock.sleep_until(self._start_s + self._n_sent * FRAME_S)
 
     async def _next(self) -> bytes:
+        if self._queue and self._paused:
+            self._tell(0.0)  # the session's own clock would carry the position on
         if self._fading is not None:
             pcm, self._fading = self._fading, None
-        elif self._queue:
+        elif self._queue and not self._paused:
             pcm = self._take()
             self._n_unreported += 1
             if self._n_unreported >= _REPORT_EVERY or not self._queue:
@@ -169,6 +189,7 @@ class Player(MediaStreamTrack):
         while self._queue and n_taken < self._n_frame:
             piece = self._queue[0]
             part, piece.pcm = np.split(piece.pcm, [self._n_frame - n_taken])
+            self._sent.append((self._clock.now_s(), _Piece(piece.item_id, piece.at_s, part)))
             frame[n_taken : n_taken + len(part)] = part
             n_taken += len(part)
             piece.at_s += len(part) / self._rate
@@ -183,6 +204,7 @@ class Player(MediaStreamTrack):
             return
         self._fading = self._take() * np.linspace(1, 0, self._n_frame, dtype=np.float32)
         self._queue.clear()
+        self._sent.clear()
         # what has left will be heard, also what is still on its way
         self._tell(0.0)
 

@@ -78,11 +78,14 @@ class Scene(VideoStreamTrack):
 class Phone:
     """One end of a call; keeps every event and all that it hears."""
 
-    def __init__(self, http: aiohttp.ClientSession, scene: Scene | None = None, codec: str = "VP8") -> None:
+    def __init__(
+        self, http: aiohttp.ClientSession, scene: Scene | None = None, codec: str = "VP8", *, silent: bool = False
+    ) -> None:
         self.http = http
         self.connection = RTCPeerConnection(RTCConfiguration([]))
         self.mouth = Mouth()
-        self.connection.addTrack(self.mouth)
+        if not silent:
+            self.connection.addTrack(self.mouth)
         if scene is not None:
             camera = self.connection.addTransceiver(scene, "sendonly")
             capabilities = RTCRtpSender.getCapabilities("video").codecs

@@ -277,6 +277,16 @@ async def test_a_peer_that_vanishes_is_let_go(http: aiohttp.ClientSession, monke
         await place.empty()
 
 
+async def test_a_call_may_be_in_text_alone(http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webrtc_peer, "SILENT_S", 0.5)
+    async with serving() as place:
+        async with ringing(http, place, session={"output_modalities": ["text"]}, silent=True) as phone:
+            await asyncio.sleep(1.0)  # nothing comes of it meanwhile
+            ask(phone)
+            assert (await phone.until("response.output_text.done"))["text"].strip() == "You said Sing ."
+        await place.empty()
+
+
 async def test_a_peer_that_never_connects_is_let_go(
     http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

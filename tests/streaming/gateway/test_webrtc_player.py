@@ -128,6 +128,22 @@ async def test_after_a_stall_nothing_is_sent_in_a_burst() -> None:
     assert times[9] - times[5] >= 3 * FRAME_S
 
 
+async def test_who_was_cut_off_hears_the_rest_from_where_it_broke() -> None:
+    ear = Loudspeaker()
+    ear.say(1.0)
+    await ear.hear(20)
+    broke_s = ear.clock.now - 0.1
+    ear.player.pause(broke_s)
+    assert ear.reports[-1].heard_s == pytest.approx(0.3, abs=0.03)
+    waiting = await ear.hear(100)
+    assert np.abs(waiting[RATE // 2 :]).max() < 0.01
+    assert ear.reports[-1].heard_s == pytest.approx(0.3, abs=0.03)
+    ear.player.go_on()
+    rest = await ear.hear(60)
+    assert (np.abs(rest) > LEVEL / 2).nonzero()[0][-1] / RATE == pytest.approx(0.7, abs=0.05)
+    assert ear.reports[-1].heard_s == pytest.approx(1.0)
+
+
 async def test_it_ends_with_the_connection() -> None:
     ear = Loudspeaker()
     ear.player.stop()
