@@ -19,7 +19,7 @@ from aiortc.codecs.opus import SAMPLE_RATE as OPUS_RATE
 from omni.timing import Timing
 from omni.types import Pcm
 from scripts.bench_suite import visits
-from scripts.bench_suite.client import AUDIO_DELTA, RATE, SPEECH_STARTED, Caller, Microphone, call, server_vad
+from scripts.bench_suite.client import AUDIO_DELTA, PACKET_S, RATE, SPEECH_STARTED, Caller, Microphone, call, server_vad
 from scripts.bench_suite.report import Findings, Row, percentile
 from scripts.bench_suite.rtc_client import Arrival, RtcCall, rtc_call
 from scripts.bench_suite.rtc_load import SESSION, ask_now_and_then, room_packet
@@ -57,6 +57,8 @@ class Load:
     pacing_p50_ms: float
     pacing_p99_ms: float
     """how much later a packet of the answer's sound came than its time, by the earliest"""
+    idle_p99_ms: float
+    """how much later than asked a task of the bench that only sleeps woke meanwhile: what the machine itself adds"""
     cores: float
     """processor seconds of the server per second"""
 
@@ -151,7 +153,8 @@ async def _held(seconds: float, steps: Sequence[int]) -> Findings:
     with running("scripts.bench_suite.scripted_server", ["--max-sessions", "1000", "--loudness"]) as server:
         for n_calls in steps:
             loads.append(await _loaded(server, n_calls, seconds))
-            if loads[-1].pacing_p99_ms > PACING_AIM_MS:
+            # beside other work the machine alone may miss the aim, which says nothing of the server
+            if loads[-1].pacing_p99_ms > max(PACING_AIM_MS, 2 * loads[-1].idle_p99_ms):
                 break
     within = [load for load in loads if load.pacing_p99_ms <= PACING_AIM_MS]
     best = within[-1] if within else loads[0]
@@ -159,6 +162,7 @@ async def _held(seconds: float, steps: Sequence[int]) -> Findings:
     rows = [
         Row("WebRTC: calls held with p99 of the pacing error within 20 ms", n if within else 0, "", n),
         Row("WebRTC: pacing error with so many, p99", best.pacing_p99_ms, "ms", n, PACING_AIM_MS),
+        Row("WebRTC: a task that only sleeps woke late meanwhile, p99", best.idle_p99_ms, "ms", n),
         Row("WebRTC: processor for one call, with so many", 100 * best.cores / n, "% of a core", n),
     ]
     return Findings(rows, {"calls held": [asdict(load) for load in loads]})
@@ -186,13 +190,25 @@ async def _loaded(server: Server, n_calls: int, seconds: float) -> Load:
         for probe, arrivals in zip(probes, heard, strict=True):
             probe.ear.arrivals = arrivals
         cpu_s, began_s = server.cpu_s(), time.monotonic()
-        await asyncio.sleep(seconds)
+        idle_s = await _idle_lateness_s(began_s + seconds)
         cores = (server.cpu_s() - cpu_s) / (time.monotonic() - began_s)
         for task in asking:
             task.cancel()
     await others.wait()
     errors_ms = [error_ms for arrivals in heard for error_ms in pacing_errors_ms(arrivals)]
-    return Load(n_calls, percentile(errors_ms, 0.5), percentile(errors_ms, 0.99), cores)
+    return Load(
+        n_calls, percentile(errors_ms, 0.5), percentile(errors_ms, 0.99), 1_000 * percentile(idle_s, 0.99), cores
+    )
+
+
+async def _idle_lateness_s(until_s: float) -> list[float]:
+    late_s: list[float] = []
+    due_s = time.monotonic()
+    while due_s < until_s:
+        due_s += PACKET_S
+        await asyncio.sleep(max(0.0, due_s - time.monotonic()))
+        late_s.append(time.monotonic() - due_s)
+    return late_s
 
 
 def pacing_errors_ms(arrivals: Sequence[Arrival]) -> list[float]:
