@@ -15,6 +15,7 @@ export function fitted(width, height, longSide = LONG_SIDE) {
 export class Camera {
   #video;
   #onPicture;
+  #onTrack;
   #onEnded;
   #stream = null;
   #timer = null;
@@ -24,12 +25,15 @@ export class Camera {
 
   /**
    * @param {HTMLVideoElement} video   where the preview shows
-   * @param {(jpeg: string) => void} onPicture   base64 without a prefix
-   * @param {() => void} onEnded   the person stopped it outside of the page
+   * @param {object} ports
+   * @param {(take: () => string) => void} ports.onPicture   a picture is due; take() makes it: base64 without a prefix
+   * @param {(track: ?MediaStreamTrack) => void} ports.onTrack   another track is shown now, or none
+   * @param {() => void} ports.onEnded   the person stopped it outside of the page
    */
-  constructor(video, onPicture, onEnded) {
+  constructor(video, { onPicture, onTrack, onEnded }) {
     this.#video = video;
     this.#onPicture = onPicture;
+    this.#onTrack = onTrack;
     this.#onEnded = onEnded;
   }
 
@@ -57,6 +61,7 @@ export class Camera {
       track.onended = null;
       track.stop();
     }
+    if (this.#stream) this.#onTrack(null);
     this.#stream = null;
     this.#video.srcObject = null;
     this.source = null;
@@ -67,24 +72,30 @@ export class Camera {
     this.stop();
     this.#stream = stream;
     this.source = source;
-    stream.getVideoTracks()[0].onended = () => {
+    const [track] = stream.getVideoTracks();
+    track.onended = () => {
       this.stop();
       this.#onEnded();
     };
+    track.contentHint = "detail"; // sharp rather than smooth, where it is sent as a video
+    this.#onTrack(track);
     this.#video.srcObject = stream;
     await this.#video.play();
-    this.#take();
-    this.#timer = setInterval(() => this.#take(), EVERY_MS);
+    this.#tell();
+    this.#timer = setInterval(() => this.#tell(), EVERY_MS);
+  }
+
+  #tell() {
+    if (this.#video.videoWidth) this.#onPicture(() => this.#take());
   }
 
   #take() {
     const { videoWidth, videoHeight } = this.#video;
-    if (!videoWidth) return;
     const size = fitted(videoWidth, videoHeight);
     Object.assign(this.#canvas, size);
     this.#canvas.getContext("2d").drawImage(this.#video, 0, 0, size.width, size.height);
     const url = this.#canvas.toDataURL("image/jpeg", QUALITY);
-    this.#onPicture(url.slice(url.indexOf(",") + 1));
+    return url.slice(url.indexOf(",") + 1);
   }
 }
 

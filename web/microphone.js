@@ -10,6 +10,10 @@ export function askMicrophone() {
 export class Microphone {
   #stream;
   #context;
+  #silence = null;
+  #node = null;
+  #source = null;
+  #onLost = null;
 
   /** @param {?MediaStream} stream  null: the call is typed, and the packets are silent */
   constructor(stream) {
@@ -20,12 +24,25 @@ export class Microphone {
     return this.#stream !== null;
   }
 
+  /** What it hears, to be sent as it is; silence where there is nothing: the conversation's clock is this track's. */
+  get track() {
+    const heard = this.#stream?.getAudioTracks()[0];
+    if (heard?.readyState === "live") return heard;
+    this.#silence ??= new AudioContext();
+    const end = this.#silence.createMediaStreamDestination();
+    const zero = new ConstantSourceNode(this.#silence, { offset: 0 }); // nothing at all would not even be sent
+    zero.connect(end);
+    zero.start();
+    return end.stream.getAudioTracks()[0];
+  }
+
   /**
    * Begin to deliver packets. Rejects if the browser cannot load or run what that takes.
-   * @param {{rate: number, packetMs: number, onPacket: (samples: Float32Array, level: number) => void, onLost: () => void}} options
+   * onLost: it was disconnected; replace() may be called then.
+   * @param {object} options   {rate: number, packetMs: number, onPacket(samples: Float32Array, level: number), onLost()}
    */
   async start({ rate, packetMs, onPacket, onLost }) {
-    const source = this.#open(rate);
+    this.#source = this.#open(rate);
     await this.#context.audioWorklet.addModule(new URL("capture_worklet.js", import.meta.url));
     const node = new AudioWorkletNode(this.#context, "capture", {
       numberOfInputs: 1,
@@ -35,12 +52,22 @@ export class Microphone {
       processorOptions: { rate, packetMs },
     });
     node.port.onmessage = ({ data }) => onPacket(data.samples, data.level);
-    source?.connect(node);
+    this.#node = node;
+    this.#source?.connect(node);
     // A node that leads nowhere is not run; this one's output is silence.
     node.connect(this.#context.destination);
-    const [track] = this.#stream?.getAudioTracks() ?? [];
-    if (track) track.onended = onLost;
+    this.#onLost = onLost;
+    this.#watch();
     await this.#context.resume();
+  }
+
+  /** Go on with another one. Throws if the browser cannot. */
+  replace(stream) {
+    this.#source?.disconnect();
+    this.#stream = stream;
+    this.#source = this.#context.createMediaStreamSource(stream);
+    this.#source.connect(this.#node);
+    this.#watch();
   }
 
   /** A muted track delivers silence, and the browser shows that it does. */
@@ -54,6 +81,12 @@ export class Microphone {
       track.stop();
     }
     this.#context?.close();
+    this.#silence?.close();
+  }
+
+  #watch() {
+    const [track] = this.#stream?.getAudioTracks() ?? [];
+    if (track) track.onended = this.#onLost;
   }
 
   /** Some browsers connect a microphone only to a context of its own rate; the worklet then converts. */

@@ -8,8 +8,12 @@ import { Orb } from "./orb.js";
 import { Session } from "./session.js";
 import { keyInAddress, loadSettings, saveSettings } from "./settings.js";
 import { Speaker } from "./speaker.js";
+import { Timekeeper } from "./timekeeper.js";
+import { WebRtcTransport } from "./transport_webrtc.js";
 import { WebSocketTransport, realtimeUrl } from "./transport_ws.js";
-import { ACTIONS, mediaProblem, moodWords, noticeFor } from "./words.js";
+import { Transports, obstacle } from "./transports.js";
+import { Voice } from "./voice.js";
+import { ACTIONS, mediaProblem, moodWords, noticeFor, wayWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -24,22 +28,42 @@ const settings = loadSettings();
 const captions = new Captions($("captions"));
 const orb = new Orb($("orb"), still);
 const levels = { user: new Level(), omni: new Level() };
-const camera = new Camera($("preview"), (picture) => session.see(picture), showCamera);
+const camera = new Camera($("preview"), {
+  onPicture: (take) => transports.soundApart || session.see(take()),
+  onTrack: (track) => transports.use("video", track),
+  onEnded: showCamera,
+});
 
 let microphone = null;
-let speaker = null;
+let rate = null; // samples per second on the wire, once the sound of a call has been started
+let speaker = null; // plays the answer, over a WebSocket
+let voice = null; // … over WebRTC
 let asking = false; // the browser asks the person for the microphone
 let muted = false;
 let shownNotice = null;
 let pending = false;
 let wakeLock = null;
 
+const transports = new Transports({
+  openWebRtc: (wanted) => new WebRtcTransport({ key: settings.key, onVoice: hearVoice, ...wanted }),
+  openWebSocket: (wanted) => new WebSocketTransport({ url: realtimeUrl(location), key: settings.key, ...wanted }),
+  why: obstacle(location.search, Boolean(globalThis.RTCPeerConnection)),
+  onChange: refreshSoon,
+});
+const timekeeper = new Timekeeper((progress) => session.progress(progress), (hushed) => session.hushed(hushed));
 const session = new Session({
-  connect: (handlers) => new WebSocketTransport({ url: realtimeUrl(location), key: settings.key, ...handlers }),
+  connect: (wanted) => transports.connect(wanted),
   player: {
-    play: (...sound) => speaker?.play(...sound),
-    finish: (item) => speaker?.finish(item),
-    hush: () => speaker?.hush(),
+    play: (...piece) => openSpeaker()?.play(...piece),
+    follow: (...place) => timekeeper.follow(...place),
+    finish: (item) => {
+      speaker?.finish(item);
+      timekeeper.finish(item);
+    },
+    hush: () => {
+      speaker?.hush();
+      timekeeper.hush();
+    },
   },
   onOpened: startSound,
   onChange: refreshSoon,
@@ -61,6 +85,7 @@ async function startCall({ typed = false } = {}) {
   } finally {
     asking = false;
   }
+  transports.use("audio", microphone.track);
   session.start({ voice: settings.voice || null, instructions: settings.instructions || null });
 }
 
@@ -70,21 +95,15 @@ function missingAbility() {
 }
 
 /** The server has told its rates. After a reconnection everything is running already. */
-async function startSound({ wireRate, packetMs, voices }) {
+function startSound({ wireRate, packetMs, voices }) {
   if (voices.length) {
     settings.voices = voices;
     saveSettings(settings);
     showVoices();
   }
-  if (speaker) return;
-  speaker = new Speaker(
-    wireRate,
-    (progress) => {
-      levels.omni.set(progress.level);
-      session.progress(progress);
-    },
-    (hushed) => session.hushed(hushed),
-  );
+  if (rate) return;
+  rate = wireRate;
+  if (!transports.soundApart) openSpeaker();
   // A phone's screen that goes dark would end the call. Browsers may refuse, and some do not have it.
   navigator.wakeLock?.request("screen").then((lock) => (wakeLock = lock), () => {});
   const started = microphone.start({
@@ -94,15 +113,52 @@ async function startSound({ wireRate, packetMs, voices }) {
       levels.user.set(level);
       session.hear(samples);
     },
-    onLost: () => notify("microphoneLost"),
+    onLost: replaceMicrophone,
   });
-  const mine = speaker;
-  try {
-    await Promise.all([speaker.ready, started]);
-  } catch (error) {
-    if (speaker !== mine) return; // the call ended before its sound had started
+  started.catch(soundFailed(microphone));
+}
+
+/** What plays the answer over a WebSocket. Null once the call is over. */
+function openSpeaker() {
+  if (speaker || !rate) return speaker;
+  const report = (progress) => {
+    levels.omni.set(progress.level);
+    session.progress(progress);
+  };
+  speaker = new Speaker(rate, report, (hushed) => session.hushed(hushed));
+  speaker.ready.catch(soundFailed(microphone));
+  voice?.close(); // a call that began over WebRTC goes on over a WebSocket
+  voice = null;
+  return speaker;
+}
+
+/** What to do when the sound of the call with this microphone cannot start. */
+function soundFailed(mine) {
+  return (error) => {
+    if (microphone !== mine) return; // the call ended before its sound had started
     session.hangUp();
     notify("soundFailed", error.message);
+  };
+}
+
+/** The answer comes by WebRTC. */
+function hearVoice(stream) {
+  voice?.close();
+  voice = new Voice(stream, (level) => levels.omni.set(level));
+}
+
+/** The microphone was disconnected: go on with another one, if there is any. */
+async function replaceMicrophone() {
+  const mine = microphone;
+  transports.use("audio", mine.track);
+  try {
+    const stream = await askMicrophone();
+    mine.replace(stream);
+    if (microphone !== mine) return mine.stop(); // the call ended meanwhile
+    mine.muted = muted;
+    transports.use("audio", mine.track);
+  } catch {
+    if (microphone === mine) notify("microphoneLost");
   }
 }
 
@@ -110,8 +166,11 @@ async function startSound({ wireRate, packetMs, voices }) {
 function releaseSound() {
   microphone?.stop();
   microphone = null;
+  rate = null;
   speaker?.close();
   speaker = null;
+  voice?.close();
+  voice = null;
   wakeLock?.release();
   wakeLock = null;
   muted = false;
@@ -142,6 +201,8 @@ function refresh() {
   showText($("latency-value"), latencyMs === null ? "" : duration(latencyMs));
   $("latency").hidden = latencyMs === null;
   showControls(phase);
+  $("way").hidden = phase !== "live";
+  showText($("way"), wayWords(transports));
   if (JSON.stringify(notice) !== shownNotice) {
     shownNotice = JSON.stringify(notice);
     notify(notice?.kind ?? null, notice?.detail);
@@ -322,7 +383,7 @@ function listen() {
     if (key === "v") toggleCamera();
   };
   // Some browsers let a page sound only once it has been touched.
-  document.onpointerdown = () => speaker?.wake();
+  document.onpointerdown = () => (speaker?.wake(), voice?.wake());
   addEventListener("hashchange", takeKey); // a code that is scanned while the page is open
   addEventListener("pagehide", () => session.hangUp());
 }

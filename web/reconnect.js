@@ -10,6 +10,7 @@ const BEAT_MS = 2000;
 const SILENT_BEATS = 3; // so many unanswered: a network that has gone says nothing either
 const KEPT_CHARS = 384 * 1024; // about six seconds of sound
 const CLOSE = { normal: 1000, refused: 1008, restarting: 1012, busy: 1013 };
+const GOODBYES = { client: CLOSE.normal, idle: CLOSE.normal, shutdown: CLOSE.restarting }; // without a code: WebRTC
 const ENDINGS = { too_slow: "tooSlow", quota: "usedUp", expired: "timeUp" }; // for good
 
 /**
@@ -51,9 +52,9 @@ export class Line {
     this.#handlers = handlers;
   }
 
-  /** What is sent arrives, now or after a break. */
-  get open() {
-    return this.#live || this.#token !== null;
+  /** Sound is to be sent: it arrives, now or after a break. Not where it travels by itself. */
+  get takesSound() {
+    return this.#live ? !this.#transport.soundApart : this.#token !== null;
   }
 
   get congested() {
@@ -179,7 +180,7 @@ export class Line {
     }, DIAL_MS);
   }
 
-  #closed(code, reason) {
+  #closed(code = GOODBYES[this.#farewell?.reason], reason = null) {
     const refusal = this.#refusal;
     const detail = this.#farewell?.message ?? (reason || null);
     const ended = ENDINGS[this.#farewell?.reason];

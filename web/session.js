@@ -7,6 +7,7 @@ import { Transcript } from "./transcript.js";
 
 const ACK_MS = 250; // of sound heard between two reports of the heard position
 const HISTORY_LINES = 40;
+const AHEAD_MS = 200; // words of an answer that the server plays come so long before they sound
 
 /**
  * @typedef {object} CallState
@@ -31,7 +32,7 @@ export class Session {
   #playing = false;
   #held = null; // the answer on hold while the person speaks over it
   #silenced = null; // the answer whose remaining sound is not wanted any more
-  #answers = new Map(); // item id → {sentMs, heardMs, ackedMs, complete: all was sent, over: cut off}
+  #answers = new Map(); // item id → {sentMs, heardMs, ackedMs, apart: the server plays it, complete: sent, over: cut off}
   #picture = null;
   #rate = null;
   #transcribes = true; // the server says what it hears
@@ -40,7 +41,8 @@ export class Session {
   /**
    * @param {object} ports
    * @param {(wanted: {hello: ?string, onText, onClose}) => object} ports.connect   opens a transport, see reconnect.js
-   * @param {object} ports.player      play(item, atMs, samples), finish(item), hush()
+   * @param {object} ports.player      play(item, atMs, samples), finish(item), hush(); follow(item, atMs) what the
+   *   server plays itself
    * @param {(opened: object) => void} ports.onOpened   rates are known: microphone and player may start
    * @param {() => void} ports.onChange                 the state or the transcript is another now
    */
@@ -84,7 +86,7 @@ export class Session {
 
   /** One packet of the microphone at the wire's rate. */
   hear(samples) {
-    if (!this.#line.open) return;
+    if (!this.#line.takesSound) return;
     const picture = this.#line.congested ? null : this.#picture;
     if (picture) this.#picture = null;
     this.#line.sendSound(encode.append(samples, picture));
@@ -150,7 +152,7 @@ export class Session {
 
   #acknowledge(item, answer) {
     answer.ackedMs = answer.heardMs;
-    if (this.#state.phase === "live") this.#line.send(encode.heard(item, answer.heardMs));
+    if (this.#state.phase === "live" && !answer.apart) this.#line.send(encode.heard(item, answer.heardMs));
   }
 
   // ------------------------------------------------------------ the connection
@@ -158,6 +160,7 @@ export class Session {
   /** The line is down. A call that can be resumed stands still; what was received of it may play on. */
   #lost(kind) {
     if (kind !== "resuming") this.#resetTurn();
+    else if (this.#latest()[1]?.apart) this.#player.hush();
     this.#set({ phase: "reconnecting", notice: { kind, detail: null } });
   }
 
@@ -252,6 +255,7 @@ export class Session {
       this.transcript.drop(itemId);
       // Sound that is sent again comes without its words: they are here already.
       Object.assign(answer, { sentMs: resumesAtMs, ackedMs: Math.min(answer.ackedMs, resumesAtMs) });
+      if (answer.apart) this.#player.follow(this.#held, resumesAtMs);
       this.#held = null;
     },
 
@@ -273,12 +277,22 @@ export class Session {
     answerStarted({ itemId }) {
       this.#endHeld();
       this.#silenced = null;
-      this.#answers.set(itemId, { sentMs: 0, heardMs: 0, ackedMs: 0, complete: false, over: false });
+      this.#answers.set(itemId, { sentMs: 0, heardMs: 0, ackedMs: 0, apart: false, complete: false, over: false });
+    },
+
+    /** Over WebRTC: the server plays the answer itself, and knows what was heard. */
+    voiceStarted() {
+      const [item, answer] = this.#latest();
+      if (!answer) return;
+      answer.apart = true;
+      this.#player.follow(item, 0);
     },
 
     words({ itemId, text }) {
       const answer = this.#answers.get(itemId);
-      if (answer && itemId !== this.#silenced) this.transcript.words(itemId, text, answer.sentMs);
+      if (!answer || itemId === this.#silenced) return;
+      if (answer.apart) answer.sentMs = Math.max(answer.sentMs, answer.heardMs + AHEAD_MS);
+      this.transcript.words(itemId, text, answer.sentMs);
     },
 
     writtenWords({ itemId, text }) {
@@ -289,6 +303,8 @@ export class Session {
     speech({ itemId, samples, atMs }) {
       const answer = this.#answers.get(itemId);
       if (!answer || answer.over || itemId === this.#held || itemId === this.#silenced) return;
+      if (answer.apart) this.#player.hush(); // it goes on over another transport
+      answer.apart = false;
       const durationMs = (samples.length / this.#rate) * 1000;
       const startMs = atMs ?? answer.sentMs;
       this.#player.play(itemId, startMs, samples);
@@ -354,6 +370,7 @@ export class Session {
     if (!answer) return;
     answer.complete = true;
     this.#player.finish(item);
+    if (answer.apart) answer.heardMs = answer.sentMs; // else the server would not say that it is complete
     this.transcript.complete(item, text);
     if (answer.heardMs >= answer.sentMs) this.transcript.played(item);
   }

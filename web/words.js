@@ -129,6 +129,17 @@ const NOTICES = {
   fault: { title: "That did not work", body: "The server reported a problem.", actions: ["dismiss"] },
 };
 
+/** How a call travels, and why so where it is not the best way; `why` is that of transports.js. */
+export function wayWords({ soundApart, why }) {
+  if (soundApart) return "The sound of this call travels by WebRTC.";
+  const reasons = {
+    browser: ": this browser has no WebRTC",
+    server: ": the server has no WebRTC",
+    network: ": the network lets no WebRTC through",
+  };
+  return `The sound of this call travels by WebSocket${reasons[why] ?? ""}.`;
+}
+
 /** Labels of the actions a notice can offer. */
 export const ACTIONS = {
   retry: "Try again",

@@ -28,7 +28,8 @@
   }
 
   AudioNode.prototype.connect = function (target, ...rest) {
-    if (this instanceof MediaStreamAudioSourceNode) tap("spoken", this);
+    // what came over WebRTC is measured, and played by an element of its own
+    if (this instanceof MediaStreamAudioSourceNode) tap(target instanceof AnalyserNode ? "heard" : "spoken", this);
     else if (target instanceof AudioDestinationNode && this.numberOfInputs === 0) tap("heard", this);
     return connect.call(this, target, ...rest);
   };

@@ -5,6 +5,9 @@
   const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
   const context = new AudioContext();
   const microphone = context.createMediaStreamDestination();
+  const zero = new ConstantSourceNode(context, { offset: 0 }); // a real one is never without any signal
+  zero.connect(microphone);
+  zero.start();
 
   navigator.mediaDevices.getUserMedia = (wanted) => (wanted.audio ? Promise.resolve(microphone.stream) : real(wanted));
 
