@@ -139,6 +139,30 @@ def guard(config: Config, access: Access) -> Middleware:
     return middleware
 
 
+def share(config: Config) -> Middleware:
+    """Middleware: welcome pages from elsewhere may read what is under /v1, which their browser asks for (CORS)."""
+
+    @web.middleware
+    async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+        origin = request.headers.get(hdrs.ORIGIN)
+        if origin is None or not request.path.startswith("/v1/") or not is_welcome_origin(request, config):
+            return await handler(request)
+        asks = request.method == hdrs.METH_OPTIONS and hdrs.ACCESS_CONTROL_REQUEST_METHOD in request.headers
+        response = web.Response(status=204) if asks else await handler(request)
+        if not response.prepared:  # a WebSocket is, and needs none of this
+            response.headers[hdrs.VARY] = hdrs.ORIGIN
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_ORIGIN] = origin
+            response.headers[hdrs.ACCESS_CONTROL_EXPOSE_HEADERS] = f"{hdrs.LOCATION}, {hdrs.RETRY_AFTER}"
+        if asks:
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_METHODS] = "GET, POST, DELETE"
+            wanted = request.headers.get(hdrs.ACCESS_CONTROL_REQUEST_HEADERS, "")
+            response.headers[hdrs.ACCESS_CONTROL_ALLOW_HEADERS] = wanted
+            response.headers[hdrs.ACCESS_CONTROL_MAX_AGE] = "600"
+        return response
+
+    return middleware
+
+
 def add_page(app: web.Application, folder: Path) -> None:
     """Serve the page at / and its files under /web/, always checked for newness."""
     root = folder.resolve()

@@ -128,7 +128,7 @@ class Gateway:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _routes(self, page: Path | None) -> web.Application:
-        app = web.Application(middlewares=[http.guard(self._config, self._access)])
+        app = web.Application(middlewares=[http.share(self._config), http.guard(self._config, self._access)])
         app.router.add_get("/v1/realtime", self._realtime)
         reception = Reception(self._admit, self._begin, self._engine, self._resume, self._find, self._keep)
         WebRtc(read_ice_servers(self._config.ice_servers), self._clock, self._sound_pool, reception).add_routes(app)

@@ -62,3 +62,34 @@ async def test_an_origin_that_is_no_address_is_refused_in_words() -> None:
             async with call(http, place, origin="http://[::1"):
                 pass
         assert refused.value.status == 403
+
+
+@pytest.mark.parametrize("origin", ["https://friend.example", "http://localhost:5173"])
+async def test_a_welcome_page_from_elsewhere_may_ask_and_read(origin: str) -> None:
+    config = Config(api_keys=("sekret",), allowed_origins=("https://friend.example",))
+    asked = {
+        "Origin": origin,
+        "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "authorization,content-type",
+    }
+    async with serving(config) as place, aiohttp.ClientSession() as http:
+        async with http.options(f"{place.realtime}/calls", headers=asked) as reply:
+            assert reply.status == 204
+            assert reply.headers["Access-Control-Allow-Origin"] == origin
+            assert reply.headers["Access-Control-Allow-Headers"] == "authorization,content-type"
+            assert "POST" in reply.headers["Access-Control-Allow-Methods"]
+        for key, status in (({}, 401), ({"Authorization": "Bearer sekret"}, 200)):
+            async with http.get(f"{place.address}/v1/models", headers={"Origin": origin, **key}) as reply:
+                assert reply.status == status
+                assert reply.headers["Access-Control-Allow-Origin"] == origin
+
+
+async def test_a_stranger_s_page_may_neither_ask_nor_read() -> None:
+    asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
+    async with (
+        serving() as place,
+        aiohttp.ClientSession() as http,
+        http.options(f"{place.realtime}/calls", headers=asked) as reply,
+    ):
+        assert reply.status == 403
+        assert "Access-Control-Allow-Origin" not in reply.headers
