@@ -193,6 +193,7 @@ class Spoken:
     clauses: list[str] = field(default_factory=list)
     pcm: list[np.ndarray] = field(default_factory=list)
     n_last: int = 0
+    calls: list[ToolCall] = field(default_factory=list)
     end: TurnEnd | None = None
 
     def take(self, deltas: Sequence[Delta]) -> None:
@@ -206,6 +207,9 @@ class Spoken:
                     assert self.end is None
                     self.clauses.append("".join(word.text for word in words))
                     self.pcm.append(pcm)
+                case ToolCall():
+                    assert self.n_last and self.end is None
+                    self.calls.append(delta)
                 case TurnEnd():
                     assert self.end is None
                     self.end = delta
