@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import re
 from collections.abc import Sequence
 from concurrent.futures import Executor
@@ -30,6 +31,8 @@ from streaming.gateway.wire.realtime import Carriage, Inbound
 from streaming.ice import IceServer
 from streaming.tdm.clock import Clock
 
+log = logging.getLogger(__name__)
+
 CONNECT_S = 20.0
 """patience with a client that has our answer and does not connect"""
 SILENT_S = 10.0
@@ -40,6 +43,8 @@ MAX_FRAME_BYTES = 256 * 1024 - 1
 """of one message to a client that says nothing smaller"""
 _DEFAULT_FRAME_BYTES = 64 * 1024
 """… to one that says nothing at all (RFC 8841)"""
+MOST_TRACKS, MOST_CANDIDATES = 16, 256
+"""of an offer; each of them costs memory and time"""
 CUT_OFF_S = 1.0
 """a peer that spoke, and of which no packet came for so long, does not hear either: an answer waits for it"""
 _LISTENER_S = 0.08
@@ -91,8 +96,10 @@ class Peer:
         Raises:
             WireError: it is none, or offers nothing that can be used here.
         """
-        kinds = re.findall(r"^m=(audio|application) ", offer, re.MULTILINE)
-        if not kinds:
+        kinds = re.findall(r"^m=(\w+) ", offer, re.MULTILINE)
+        if len(kinds) > MOST_TRACKS or offer.count("a=candidate:") > MOST_CANDIDATES:
+            raise WireError("invalid_offer", f"far more is offered than a call can use; {_ADVICE}")
+        if "audio" not in kinds and "application" not in kinds:
             raise WireError("invalid_offer", f"neither sound nor a data channel is offered; {_ADVICE}")
         try:
             if "audio" in kinds:
@@ -163,6 +170,9 @@ class Peer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._connection.close()
+        if self._inbox.n_dropped:
+            log.warning("%d packets of a microphone were not taken in time, and dropped", self._inbox.n_dropped)
+            self._inbox.n_dropped = 0
 
     def _wire(self, codec: str | None) -> None:
         """Put our own ends where aiortc would decode everything into queues without a bound."""
@@ -192,6 +202,12 @@ class Peer:
         elif state == "connected" and not self._has_channel:
             self._opened.set()
 
+    @property
+    def _overfull(self) -> bool:
+        """Parts of messages that are not whole are more than a peer may send: aiortc keeps them without a bound."""
+        sctp = self._connection.sctp
+        return sctp is not None and sctp._advertised_rwnd < -MAX_FRAME_BYTES
+
     def _lost(self) -> None:
         self._inbox.end(Closed("lost", "the connection was lost"), lost=True)
         self._opened.set()
@@ -207,6 +223,8 @@ class Peer:
                     self._player.go_on()
                 elif stats.type == "remote-inbound-rtp" and stats.roundTripTime is not None:
                     self._player.network_s = stats.roundTripTime / 2 + _LISTENER_S
+            if self._overfull:
+                self._inbox.end(Closed("client", "a message is far longer than was agreed on; send shorter ones"))
             spoke_s = self._microphone.latest_s
             if now_s - since_s > CUT_OFF_S and since_s - spoke_s < _CHECK_S + _FLOWING_S:
                 self._player.pause(spoke_s)

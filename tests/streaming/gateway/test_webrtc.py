@@ -213,6 +213,7 @@ async def test_offers_that_cannot_be_answered_are_refused_with_advice(http: aioh
             ("", SDP, "invalid_offer"),
             ("v=0\r\no=nonsense", SDP, "invalid_offer"),
             ("x" * 300_000, SDP, "invalid_offer"),
+            ("v=0\r\n" + "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n" * 100, SDP, "invalid_offer"),
             ("{}", {"Content-Type": "application/json"}, "invalid_offer"),
         ):
             async with http.post(f"{place.realtime}/calls", data=body, headers=headers) as response:
@@ -303,6 +304,15 @@ async def test_the_server_says_goodbye_when_it_stops(http: aiohttp.ClientSession
     async with serving() as place, ringing(http, place) as phone:
         await place.gateway.stop()
         assert (await phone.until("session.closed"))["reason"] == "shutdown"
+
+
+async def test_a_message_without_an_end_ends_the_call(http: aiohttp.ClientSession) -> None:
+    async with serving() as place, ringing(http, place) as phone:
+        phone.channel.transport._remote_max_message_size = 0  # a client that heeds no limit
+        sctp = phone.channel.transport
+        sctp._advertised_rwnd = sctp._remote_rwnd = 2**31 if hasattr(sctp, "_remote_rwnd") else 0
+        phone.channel.send("x" * 4_000_000)
+        await place.empty()
 
 
 async def test_a_call_leaves_nothing_behind(http: aiohttp.ClientSession) -> None:
