@@ -48,6 +48,7 @@ CLIENTS = (
     *map(_openai, ("1.107.2", "1.109.1", "2.8.0", "2.36.0", "3.54.0")),
     Client("@openai/agents 0.20.0, node", AGENTS, "agents_client.mjs", "node"),
     Client("@openai/agents 0.20.0, Chromium", AGENTS, "agents_browser.py", "browser"),
+    Client("@openai/agents 0.20.0, Chromium, WebRTC", AGENTS, "agents_browser.py", "browser", ("--webrtc",)),
     Client("Pipecat 1.14.0", ("pipecat-ai[openai]==1.14.0",), "pipecat_client.py"),
     Client("LiveKit Agents 1.8.9", ("livekit-agents==1.8.9", "livekit-plugins-openai==1.8.9"), "livekit_client.py"),
 )

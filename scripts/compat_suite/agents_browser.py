@@ -1,6 +1,6 @@
 """@openai/agents in Chromium, with a short-lived secret as browsers have it.
 
-python agents_browser.py ADDRESS SPEECH [--transport webrtc] [--tools]; MODULES is the folder of the installed packages.
+python agents_browser.py ADDRESS SPEECH [--webrtc] [--tools]; MODULES is the folder of the installed packages.
 """
 
 import argparse
@@ -24,14 +24,13 @@ MODULES = "/compat/"
 WAIT_S = 1.0
 """of silence before a microphone speaks: there must be a call by then"""
 RUN = """
-async ({address, apiKey, transport, tools, sound}) => {
+async ({address, apiKey, webrtc, tools, sound}) => {
   const library = await import("/compat/openai-realtime-agents.mjs");
   const scenarios = await import("/compat/agents_scenarios.mjs");
   const speech = Uint8Array.from(atob(sound), (c) => c.charCodeAt(0));
-  const webrtc = transport === "webrtc";
   const url = webrtc ? `${address}/realtime/calls`
                      : `${address.replace("http", "ws")}/realtime?model=gpt-realtime`;
-  const how = {url, apiKey, tools, transport: () => transport};
+  const how = {url, apiKey, tools, webrtc};
   await scenarios.run(library, how, speech, (scenario, result) => tell(JSON.stringify({scenario, result})));
 }
 """
@@ -58,7 +57,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("address")
     parser.add_argument("speech", type=Path)
-    parser.add_argument("--transport", choices=("websocket", "webrtc"), default="websocket")
+    parser.add_argument("--webrtc", action="store_true")
     parser.add_argument("--tools", action="store_true")
     options = parser.parse_args()
     bundle = Path(os.environ["MODULES"], "@openai", "agents-realtime", "dist", "bundle")
@@ -88,7 +87,7 @@ async def main() -> None:
             how: dict[str, Any] = {
                 "address": options.address,
                 "apiKey": secret(options.address),
-                "transport": options.transport,
+                "webrtc": options.webrtc,
                 "tools": options.tools,
                 "sound": base64.b64encode(speech).decode(),
             }

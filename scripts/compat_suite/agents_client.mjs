@@ -8,7 +8,7 @@ const library = await import(`${process.env.MODULES}/@openai/agents/dist/realtim
 const how = {
   url: `${address.replace("http", "ws")}/realtime?model=gpt-realtime`,
   apiKey: "none",
-  transport: () => "websocket",
+  webrtc: false,
   tools: flags.includes("--tools"),
 };
 await run(library, how, new Uint8Array(readFileSync(speech)), (scenario, result) =>

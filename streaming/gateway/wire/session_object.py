@@ -140,7 +140,7 @@ class SessionObject:
         """
         fields.only(_FIELDS)
         fields.choice("type", ("realtime",))
-        self._check_model(fields)
+        aliases = self._aliases(fields)
         settings = self.settings
         if "instructions" in fields:
             settings = replace(settings, instructions=fields.text("instructions") or "")
@@ -152,7 +152,7 @@ class SessionObject:
             settings = replace(settings, speaks=speaks)
         if self.calls_tools:
             settings = _with_tools(settings, fields)
-        merged = replace(self, settings=settings, notes=notes_on(fields, self))
+        merged = replace(self, settings=settings, notes=notes_on(fields, self), model_aliases=aliases)
         audio = fields.object("audio")
         if audio is None:
             return merged
@@ -163,14 +163,21 @@ class SessionObject:
             merged = merged._with_output(sound_out, has_spoken)
         return merged
 
-    def _check_model(self, fields: Fields) -> None:
+    def _aliases(self, fields: Fields) -> tuple[str, ...]:
+        """The model's other names, with the one given here if the client has named none before.
+
+        Over WebRTC no address says it: the first name that a client gives is then its name for what it got.
+        """
         model = fields.text("model")
-        if model is not None and model not in (self.model, *self.model_aliases):
-            raise WireError(
-                "model_change_refused",
-                f"This session's model is '{self.model}' and stays so; open another session for another model.",
-                fields.path("model"),
-            )
+        if model is None or model in (self.model, *self.model_aliases):
+            return self.model_aliases
+        if not self.model_aliases:
+            return (model,)
+        raise WireError(
+            "model_change_refused",
+            f"This session's model is '{self.model}' and stays so; open another session for another model.",
+            fields.path("model"),
+        )
 
     def _with_input(self, fields: Fields) -> "SessionObject":
         fields.only(("format", "noise_reduction", "transcription", "turn_detection"))

@@ -64,6 +64,15 @@ def test_the_model_may_be_named_but_not_changed() -> None:
         merged(opened(), model="gpt-5")
 
 
+def test_the_first_name_that_a_client_gives_the_model_is_taken_and_no_other() -> None:
+    session = merged(SessionObject.opened(OPENED, (), None), model="gpt-realtime")
+    assert session.render()["model"] == OPENED.model
+    merged(session, model="gpt-realtime")
+    with pytest.raises(WireError) as caught:
+        merged(session, model="another")
+    assert caught.value.code == "model_change_refused"
+
+
 def test_a_voice_of_openai_gets_one_of_ours_always_the_same() -> None:
     voices = {name: merged(opened(), audio={"output": {"voice": name}}).voice for name in ("alloy", "ash", "marin")}
     assert set(voices.values()) <= set(OPENED.voices)
