@@ -11,7 +11,7 @@ import aiohttp
 import numpy as np
 import pytest
 
-from omni.types import Delta, Unit
+from omni.types import Delta, Pcm, Unit
 from streaming.config import Config
 from streaming.gateway import server
 from streaming.gateway.outbox import Outbox
@@ -83,12 +83,18 @@ async def refused(peer: Peer) -> str:
     return str(error["error"]["code"])
 
 
-def spoken(events: Sequence[dict[str, Any]]) -> str:
-    """What is heard by somebody who plays all sound in the order in which it came."""
+def sound(events: Sequence[dict[str, Any]]) -> Pcm:
+    """What somebody hears who plays all sound in the order in which it came."""
     pcm = b"".join(
         base64.b64decode(event["delta"]) for event in events if event["type"] == "response.output_audio.delta"
     )
-    return read((np.frombuffer(pcm, "<i2") / np.float32(32_768)).round(3).astype(np.float32))
+    played: Pcm = (np.frombuffer(pcm, "<i2") / np.float32(32_768)).round(3).astype(np.float32)
+    return played
+
+
+def spoken(events: Sequence[dict[str, Any]]) -> str:
+    """The words in it."""
+    return read(sound(events))
 
 
 async def until_spoken(peer: Peer, words: int) -> None:
@@ -134,6 +140,20 @@ async def test_the_answer_waits_for_its_listener(http: aiohttp.ClientSession) ->
             assert len(pieces) < 10, missed
 
 
+async def test_an_answer_is_over_when_it_was_heard_and_not_while_nobody_is_there(http: aiohttp.ClientSession) -> None:
+    async with serving(model=talking()) as place:
+        async with call(http, place) as first:
+            await first.send("response.create")
+            while len(sound(first.events)) < len(say(ANSWER, RATE)):
+                await first.until("response.output_audio.delta")
+            drop(first)  # all of it was sent, and half a second of it is still to be heard
+        await asyncio.sleep(0.8)
+        async with back(http, place, first) as second:
+            await second.until("response.done")
+        types = [event["type"] for event in second.events]
+        assert types.index("session.resumed") < types.index("response.done")
+
+
 async def test_what_was_lost_on_its_way_to_the_client_is_sent_again(http: aiohttp.ClientSession) -> None:
     async with serving(model=talking()) as place:
         async with call(http, place) as first:
@@ -153,8 +173,8 @@ async def test_what_was_lost_on_its_way_to_the_client_is_sent_again(http: aiohtt
 
 async def test_a_question_that_the_break_divides_is_heard_whole(http: aiohttp.ClientSession) -> None:
     model = Listening()
-    sound = np.concatenate([say("what time is it in the city of rome", RATE), silence(2.0, RATE)])
-    packets = [sound[begin : begin + PACKET] for begin in range(0, len(sound), PACKET)]
+    question = np.concatenate([say("what time is it in the city of rome", RATE), silence(2.0, RATE)])
+    packets = [question[begin : begin + PACKET] for begin in range(0, len(question), PACKET)]
     async with serving(model=model) as place:
         async with call(http, place) as first:
             await first.until("session.created")
@@ -385,23 +405,48 @@ async def test_a_server_that_stops_waits_for_nobody(http: aiohttp.ClientSession)
 # ---------------------------------------------------------------- the parts
 
 
-def test_what_is_kept_for_a_client_is_bounded_and_counted() -> None:
-    class Taker:
-        async def send(self, frame: bytes) -> None:
-            """It takes everything."""
+class Taker:
+    """A link that takes everything."""
 
-    async def fill() -> Outbox:
-        outbox = Outbox(RealtimeCodec("sess_1"), [])
-        for _ in range(100):
-            outbox.push(b'{"delta":"%b"}' % (b"x" * 50_000))
-        outbox.finish()
-        await outbox.write(Taker(), 1.0)  # type: ignore[arg-type]
-        return outbox
+    async def send(self, frame: bytes) -> None:
+        """Take it."""
 
-    outbox = asyncio.run(fill())
+
+async def filled(frames: int, size: int) -> Outbox:
+    """An outbox that has sent so many frames."""
+    outbox = Outbox(RealtimeCodec("sess_1"), [])
+    for _ in range(frames):
+        outbox.push(b'{"delta":"%b"}' % (b"x" * size))
+    outbox.finish()
+    await outbox.write(Taker(), 1.0)  # type: ignore[arg-type]
+    return outbox
+
+
+async def test_what_is_kept_for_a_client_is_bounded_and_counted() -> None:
+    outbox = await filled(100, 50_000)
     kept = [n for n in range(102) if outbox.go_on_after(n)]
     # the newest two megabytes and a place after the last; each call gave back all that it kept
     assert kept == list(range(100 - 41, 101))
+
+
+async def test_only_what_was_acknowledged_is_let_go() -> None:
+    outbox = await filled(10, 10)
+    outbox.acknowledge(4)
+    assert [outbox.go_on_after(n) for n in (3, 4)] == [False, True]
+    outbox = await filled(10, 10)
+    outbox.acknowledge(99)
+    assert [outbox.go_on_after(n) for n in (9, 10)] == [False, True]
+
+
+async def test_there_is_no_room_for_sound_without_a_connection() -> None:
+    outbox = Outbox(RealtimeCodec("sess_1"), [])
+    room = asyncio.create_task(outbox.drain())
+    await asyncio.sleep(0)
+    assert not room.done()
+    writing = asyncio.create_task(outbox.write(Taker(), 1.0))  # type: ignore[arg-type]
+    await asyncio.wait_for(room, 5)
+    outbox.finish()
+    await writing
 
 
 def test_passes_hold_two_at_most() -> None:

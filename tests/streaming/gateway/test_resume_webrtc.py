@@ -70,7 +70,9 @@ async def test_a_call_over_webrtc_goes_on_over_a_websocket(http: aiohttp.ClientS
             assert seq(before) and token(before)
             async with back(http, place, before) as second:
                 await second.until("session.resumed")
-                await second.until("response.output_audio.delta")
+                goes_on = await second.until("response.output_audio.delta")
+                # what waited to be played is not taken for heard
+                assert goes_on["start_ms"] / 1_000 < first.n_loud() / OPUS_RATE + 0.3
                 await second.until("response.done")
         await place.empty()
 
