@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from streaming.gateway.wire import flat_session, names
-from streaming.gateway.wire.fields import Fields, WireError
+from streaming.gateway.wire.fields import Fields, WireError, encoded
 
 _TYPES = {
     names.ITEM_ADDED: "conversation.item.created",
@@ -65,7 +65,7 @@ def from_beta(frame: bytes) -> bytes:
     name, translate = newer
     try:
         values = Fields(message).object(name)
-        return frame if values is None else orjson.dumps({**message, name: translate(values)})
+        return frame if values is None else encoded({**message, name: translate(values)}, name)
     except WireError as error:
         named = message.get("event_id")
         error.event_id = named if isinstance(named, str) else None

@@ -167,6 +167,18 @@ class Fields:
         return WireError("invalid_type", f"{self.path(name)} must be {words}, got {found}.", self.path(name))
 
 
+def encoded(value: Any, param: str) -> bytes:
+    """A client's values as JSON again.
+
+    Raises:
+        WireError: they are nested deeper than can be written, though they could be read.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise WireError("invalid_value", f"{param} is nested too deeply ({error}); make it flatter.", param) from error
+
+
 def decode_base64(text: str, param: str) -> bytes:
     """Bytes of a base64 text with padding and without white space.
 

@@ -8,7 +8,7 @@ import orjson
 from omni.types import Tool, ToolCall, ToolOutput
 from streaming.events import Item, ItemStatus
 from streaming.gateway.wire import names
-from streaming.gateway.wire.fields import MAX_TEXT_BYTES, Fields, WireError
+from streaming.gateway.wire.fields import MAX_TEXT_BYTES, Fields, WireError, encoded
 
 MAX_TOOLS = 128
 _CHOICES = ("auto", "none", "required")
@@ -25,7 +25,7 @@ def read_tools(fields: Fields) -> tuple[Tool, ...] | None:
     if "tools" not in fields:
         return None
     listed, path = fields.list("tools") or [], fields.path("tools")
-    if len(listed) > MAX_TOOLS or len(orjson.dumps(listed)) > MAX_TEXT_BYTES:
+    if len(listed) > MAX_TOOLS or len(encoded(listed, path)) > MAX_TEXT_BYTES:
         raise WireError(
             "invalid_value",
             f"{path} may have {MAX_TOOLS} functions and {MAX_TEXT_BYTES // 1024} KiB; offer less.",

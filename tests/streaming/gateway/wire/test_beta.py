@@ -99,6 +99,14 @@ def test_unknown_fields_are_named_with_their_path_and_message(kind: str) -> None
     assert (caught.value.param, caught.value.event_id) == (f"{name}.output_modalities", "e7")
 
 
+def test_what_is_nested_too_deeply_is_refused() -> None:
+    frame = (
+        b'{"type":"session.update","event_id":"e1","session":{"tools":[' + b'{"a":' * 500 + b"1" + b"}" * 500 + b"]}}"
+    )
+    with pytest.raises(WireError, match="too deeply"):
+        from_beta(frame)
+
+
 @pytest.mark.parametrize("content", [None, 3, "text", [3], [{}], [{"type": "text"}], [{"type": ["text"]}]])
 def test_odd_contents_are_refused_by_the_codec_and_break_nothing(content: Any) -> None:
     message = {"type": "conversation.item.create", "item": {"type": "message", "role": "user", "content": content}}

@@ -73,6 +73,16 @@ def test_what_is_no_function_is_refused(tools: Any, param: str) -> None:
     assert refused.param == param
 
 
+def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
+    codec = RealtimeCodec("sess_1")
+    codec.encode(replace(OPENED, calls_tools=True))
+    schema = b'{"a":' * 500 + b"1" + b"}" * 500
+    tool = b'{"type":"function","name":"f","parameters":' + schema + b"}"
+    (refused,) = codec.decode(b'{"type":"session.update","session":{"tools":[' + tool + b"]}}")
+    assert isinstance(refused, WireError)
+    assert "too deeply" in refused.message
+
+
 @pytest.mark.parametrize("choice", ["always", 3, {"type": "mcp", "name": "x"}, {"type": "function"}])
 def test_a_choice_is_one_of_few(choice: Any) -> None:
     assert isinstance(updated(tool_choice=choice), WireError)
