@@ -32,13 +32,23 @@ class Resume:
     """number of the newest event that it has"""
 
 
-def read_acknowledged(fields: Fields) -> Acknowledged:
-    """An event_ack.
+def read_connection(fields: Fields) -> Acknowledged | Heartbeat:
+    """What a client says of a connection that carries its call.
 
     Raises:
-        WireError: it names no number.
+        WireError: it is incomplete, or said at the wrong time.
     """
-    return Acknowledged(_seq(fields, "server_event_seq"))
+    match fields["type"]:
+        case names.EVENT_ACK:
+            return Acknowledged(_seq(fields, "server_event_seq"))
+        case names.SESSION_HEARTBEAT:
+            return Heartbeat()
+        case _:
+            raise WireError(
+                "invalid_event_for_transport",
+                "This call is under way: the connection that comes back to a lost one is opened with ?resume=1.",
+                "type",
+            )
 
 
 def read_resume(frame: bytes) -> Resume:

@@ -40,7 +40,7 @@ from streaming.events import (
 )
 from streaming.gateway.wire import names
 from streaming.gateway.wire.audio import AudioReader
-from streaming.gateway.wire.connection import Acknowledged, Heartbeat, read_acknowledged
+from streaming.gateway.wire.connection import Acknowledged, Heartbeat, read_connection
 from streaming.gateway.wire.deferred import Undecoded, picture_of_base64
 from streaming.gateway.wire.fields import Fields, WireError, decode_base64
 from streaming.gateway.wire.items import ItemReader
@@ -243,18 +243,8 @@ class RealtimeCodec:
     def _cancel(self, fields: Fields, _session: SessionObject) -> list[Inbound]:
         return [Cancel(fields.identifier("response_id"))]
 
-    def _acknowledged(self, fields: Fields, _session: SessionObject) -> list[Inbound]:
-        return [read_acknowledged(fields)]
-
-    def _heartbeat(self, _fields: Fields, _session: SessionObject) -> list[Inbound]:
-        return [Heartbeat()]
-
-    def _resume(self, _fields: Fields, _session: SessionObject) -> list[Inbound]:
-        raise WireError(
-            "invalid_event_for_transport",
-            "This call is under way: the connection that comes back to a lost one is opened with ?resume=1.",
-            "type",
-        )
+    def _connection(self, fields: Fields, _session: SessionObject) -> list[Inbound]:
+        return [read_connection(fields)]
 
     def _named(self, notes: Iterable[WireError]) -> list[WireError]:
         """Notes that know which message they answer."""
@@ -386,9 +376,9 @@ _DECODERS: dict[str, _Decoder] = {
     names.ITEM_DELETE: RealtimeCodec._delete_item,
     names.RESPONSE_CREATE: RealtimeCodec._respond,
     names.RESPONSE_CANCEL: RealtimeCodec._cancel,
-    names.EVENT_ACK: RealtimeCodec._acknowledged,
-    names.SESSION_HEARTBEAT: RealtimeCodec._heartbeat,
-    names.SESSION_RESUME: RealtimeCodec._resume,
+    names.EVENT_ACK: RealtimeCodec._connection,
+    names.SESSION_HEARTBEAT: RealtimeCodec._connection,
+    names.SESSION_RESUME: RealtimeCodec._connection,
 }
 
 
