@@ -137,6 +137,31 @@ async def test_speech_over_an_answer_ends_it_where_it_was_heard(http: aiohttp.Cl
     assert 1 < len(truncated["transcript"].split()) < 20
 
 
+class Nodding(Toned):
+    """Hears nothing but "uh-huh"."""
+
+    def listen(self, units: Sequence[Unit], states: Sequence[ScriptedState]) -> list[list[Delta]]:
+        return [[Transcript("uh-huh", 0.9)] if unit.audio is not None else [] for unit in units]
+
+
+async def test_after_a_nod_the_answer_goes_on_from_the_word_that_was_cut(http: aiohttp.ClientSession) -> None:
+    async with serving(model=Nodding(n_words=8)) as place:
+        async with ringing(http, place) as phone:
+            ask(phone)
+            await phone.until("output_audio_buffer.started")
+            await asyncio.sleep(0.8)
+            phone.mouth.say(tone(QUESTION_HZ, 0.3, RATE))
+            decision = await phone.until("overlap.decision")
+            await phone.until("output_audio_buffer.stopped")
+            await asyncio.sleep(0.3)
+        await place.empty()
+    assert "output_audio_buffer.cleared" not in phone.types()
+    assert phone.of("response.done")[0]["response"]["status"] == "completed"
+    assert decision["resumes_at_ms"] in {round(1_000 * WORD_S * word) for word in range(1, 8)}
+    # whole, and once more what had been heard of that word
+    assert 8 * WORD_S - 0.05 < phone.n_loud() / OPUS_RATE < 9 * WORD_S + 0.1
+
+
 async def test_output_is_cleared_and_input_is_not_appended(http: aiohttp.ClientSession) -> None:
     async with toned(n_words=20) as (place, _):
         async with ringing(http, place) as phone:
