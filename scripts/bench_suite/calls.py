@@ -117,8 +117,7 @@ async def _turns_by_webrtc(server: Server) -> list[Turn]:
 
         async with rtc_call(http, address, packet, server_vad(SILENCE_MS)) as connected:
             caller = connected.caller
-            await connected.track.next_packet()  # what is said from now on has been said when the next one leaves
-            caller.microphone.start()
+            caller.microphone.start(connected.track.due_s)
             microphone.append(caller.microphone)
             for _ in range(N_TURNS):
                 await asyncio.sleep(1.0)

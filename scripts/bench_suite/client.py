@@ -79,8 +79,9 @@ class Microphone:
         onset_s = self._t0_s + onset / RATE
         return Spoken(onset_s, onset_s + len(utterance.pcm) / RATE)
 
-    def start(self) -> None:
-        self._t0_s = time.monotonic()
+    def start(self, at_s: float | None = None) -> None:
+        """Hear the room from a moment on; without one, from now on."""
+        self._t0_s = time.monotonic() if at_s is None else at_s
 
     def next_due_s(self) -> float:
         """When the last sample of the next packet has been spoken."""

@@ -38,20 +38,15 @@ class Track(MediaStreamTrack):
         self._packet = packet
         self._numbers = itertools.count()
         self._start_s: float | None = None
-        self._left = asyncio.Event()
-
-    async def next_packet(self) -> None:
-        """Return when the next packet has been taken."""
-        self._left.clear()
-        await self._left.wait()
+        self.due_s = 0.0
+        """when the last sample of the newest packet had been spoken"""
 
     async def recv(self) -> "Packet[Any]":
         number = next(self._numbers)
         self._start_s = time.monotonic() if self._start_s is None else self._start_s
         due_s = self._start_s + number * SAMPLES_PER_FRAME / OPUS_RATE
         await asyncio.sleep(max(0.0, due_s - time.monotonic()))
-        packet = Packet(self._packet())
-        self._left.set()
+        packet, self.due_s = Packet(self._packet()), due_s
         packet.pts, packet.time_base = number * SAMPLES_PER_FRAME, Fraction(1, OPUS_RATE)
         return packet
 
