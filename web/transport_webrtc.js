@@ -6,6 +6,7 @@ const CHANNEL = "oai-events";
 const ANSWER_MS = 10_000; // for the server to answer an offer; it may have to ask others for its own address
 const CONNECT_MS = 4000; // from the answer on: a network that lets nothing through says nothing either
 const GATHER_MS = 300; // for addresses of this side; those that come later the server finds by itself
+const LINGER_MS = 40_000; // longer than a server waits for somebody to come back
 const CONGESTED_BYTES = 64 * 1024;
 const NOT_HERE = [400, 404, 405, 415, 501]; // what servers say that do not do this
 const PICTURES = { maxFramerate: 10, maxBitrate: 1_000_000 }; // one a second is looked at: more would be dropped
@@ -66,7 +67,7 @@ export class WebRtcTransport {
 
   /** Give up a connection that does not answer: the call goes on over another. */
   abandon() {
-    this.#release();
+    this.#release(LINGER_MS);
   }
 
   async #call(tracks) {
@@ -124,7 +125,7 @@ export class WebRtcTransport {
   #lost() {
     if (this.#over) return;
     if (!this.#opened) return this.#fail("network");
-    this.#release();
+    this.abandon();
     this.#handlers.onClose();
   }
 
@@ -135,10 +136,13 @@ export class WebRtcTransport {
     await fetch(`${this.#location}/hangup`, how).catch(() => {});
   }
 
-  #release() {
+  /** Closing says goodbye to the server, should it hear it: not while it is to wait for another connection. */
+  #release(afterMs = 0) {
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#peer?.close();
+    if (this.#channel) this.#channel.onmessage = this.#channel.onopen = null;
+    if (afterMs) setTimeout(() => this.#peer?.close(), afterMs);
+    else this.#peer?.close();
   }
 }
 
