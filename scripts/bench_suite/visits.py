@@ -41,8 +41,8 @@ class Weight:
     n_threads: int
 
 
-async def measure(n_visits: int, n_rtc_visits: int) -> Findings:
-    """Calls over WebSocket and over WebRTC, each with a little sound, a typed question, and the answer's beginning."""
+async def measure(n_visits: int) -> Findings:
+    """So many calls over WebSocket, and over WebRTC, each with a little sound, a typed question, and the answer's beginning."""
     arguments = ["--max-sessions", str(4 * N_AT_ONCE), "--loudness"]
     found = Findings()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
@@ -58,7 +58,7 @@ async def measure(n_visits: int, n_rtc_visits: int) -> Findings:
             async def by_webrtc() -> None:
                 await _visit_by_webrtc(http, f"http://127.0.0.1:{server.port}", packet)
 
-            found.add(findings("WebRTC", await weighed(server, by_webrtc, n_rtc_visits)))
+            found.add(findings("WebRTC", await weighed(server, by_webrtc, n_visits)))
     return found
 
 
