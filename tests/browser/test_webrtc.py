@@ -31,13 +31,15 @@ window.RTCPeerConnection = class extends Real {
 @asynccontextmanager
 async def called(n_words: int = 3, config: Config | None = None, script: str = "") -> AsyncIterator[tuple[Place, Page]]:
     """A call, hung up at the end."""
-    async with serving(config, Toned(n_words), page=WEB) as place:
-        async with page_at(place.address.replace("127.0.0.1", "localhost"), script=VOICE + script) as page:
-            page.on("websocket", lambda socket: place.model.log.append(f"socket {socket.url.partition('?')[2]}"))
-            await call(page)
-            yield place, page
-            await page.get_by_role("button", name="Hang up").click()
-            await place.empty()
+    async with (
+        serving(config, Toned(n_words), page=WEB) as place,
+        page_at(place.address.replace("127.0.0.1", "localhost"), script=VOICE + script) as page,
+    ):
+        page.on("websocket", lambda socket: place.model.log.append(f"socket {socket.url.partition('?')[2]}"))
+        await call(page)
+        yield place, page
+        await page.get_by_role("button", name="Hang up").click()
+        await place.empty()
 
 
 def sockets(place: Place) -> list[str]:

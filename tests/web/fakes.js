@@ -45,6 +45,7 @@ export function makeSession() {
     connect: (handlers) => transports[transports.push(new FakeTransport(handlers)) - 1],
     player: {
       play: (item, atMs, samples) => played.push(["play", item, atMs, samples.length]),
+      follow: (item, atMs) => played.push(["follow", item, atMs]),
       finish: (item) => played.push(["finish", item]),
       hush: () => played.push(["hush"]),
     },

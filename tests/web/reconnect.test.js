@@ -207,6 +207,37 @@ test("a server that restarts has told so: nobody asks it for the old call", (con
   assert.equal(live().hello, null);
 });
 
+for (const [reason, kind] of [["shutdown", "restarting"], ["client", "ended"], ["idle", "ended"], ["quota", "usedUp"]]) {
+  test(`a transport that closes without a code: the server's last words tell why (${reason})`, (context) => {
+    const { session, live } = call(context);
+    live().says({ type: "session.closed", reason, message: "goodbye", server_event_seq: 2 });
+    live().onClose();
+    assert.equal(session.state.notice.kind, kind);
+  });
+}
+
+test("a transport that closes without a code or a word was lost", (context) => {
+  const { session, live, tick } = call(context);
+  live().onClose();
+  assert.equal(session.state.notice.kind, "resuming");
+  tick(500);
+  assert.match(live().hello, /secret-1/);
+});
+
+test("sound that travels by itself is not put into messages, but kept while the call is without a connection", (context) => {
+  const { session, live, tick } = call(context);
+  const [rtc] = [live()];
+  rtc.soundApart = true;
+  session.hear(PACKET);
+  assert.deepEqual(rtc.sent, []);
+  rtc.onClose();
+  session.hear(PACKET);
+  tick(500);
+  live().says(resumed(0, 2));
+  session.hear(PACKET);
+  assert.equal(live().of("input_audio_buffer.append").length, 2);
+});
+
 test("without a token in the first event nothing is kept or asked", (context) => {
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { session, live } = calling();
