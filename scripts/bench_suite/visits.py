@@ -42,7 +42,7 @@ class Weight:
 
 
 async def measure(n_visits: int) -> Findings:
-    """So many calls over WebSocket, and over WebRTC, each with a little sound, a typed question, and the answer's beginning."""
+    """So many calls over WebSocket, and over WebRTC, each with a typed question and the beginning of its answer."""
     arguments = ["--max-sessions", str(4 * N_AT_ONCE), "--loudness"]
     found = Findings()
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as http:
