@@ -79,7 +79,15 @@ async def called(model: ScriptedModel) -> AsyncIterator[tuple[Place, Network, Pa
         network = Network(str(address.hostname), int(address.port or 0))
         async with network.up(), page_at(network.url, script=VOICE) as page:
             await call(page)
+            await sounding(page)
             yield place, network, page
+
+
+async def sounding(page: Page) -> None:
+    """Wait until microphone and loudspeaker run: their parts of the page come over the network too."""
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while not all([len((await recorded(page, what)).samples) for what in ("spoken", "heard")]):
+            await page.wait_for_timeout(50)
 
 
 async def ask(page: Page, text: str) -> None:
