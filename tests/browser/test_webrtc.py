@@ -52,7 +52,7 @@ async def way(page: Page) -> str:
     return await page.locator("#way").text_content() or ""
 
 
-async def test_a_spoken_question_is_answered_aloud_and_a_muted_one_is_not() -> None:
+async def test_a_spoken_question_is_answered_aloud_a_muted_one_is_not_and_another_microphone_takes_over() -> None:
     async with called() as (place, page):
         await page.keyboard.press("m")
         await expect(page.locator("#mood")).to_have_text("You are muted")
@@ -61,6 +61,7 @@ async def test_a_spoken_question_is_answered_aloud_and_a_muted_one_is_not() -> N
         await page.keyboard.press("m")
         await expect(page.locator("#mood")).to_have_text("Listening")
         assert await page.locator("#captions li").count() == 0
+        await page.evaluate("window.unplug()")
         await say(page, QUESTION, RATE)
         await expect(page.locator("#mood")).to_have_text("Speaking", timeout=10_000)
         await expect(page.locator("#captions .user")).to_contain_text("what time is it")

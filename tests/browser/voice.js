@@ -9,7 +9,20 @@
   zero.connect(microphone);
   zero.start();
 
-  navigator.mediaDevices.getUserMedia = (wanted) => (wanted.audio ? Promise.resolve(microphone.stream) : real(wanted));
+  let plugged = null;
+
+  navigator.mediaDevices.getUserMedia = async (wanted) => {
+    if (!wanted.audio) return real(wanted);
+    plugged = microphone.stream.clone(); // what is stopped is this one
+    return plugged;
+  };
+
+  /** The one in use is pulled out; there is another. */
+  window.unplug = () => {
+    const [track] = plugged.getTracks();
+    track.stop();
+    track.dispatchEvent(new Event("ended")); // which stop() alone does not cause
+  };
 
   window.say = (pcm, rate) => {
     const bytes = Uint8Array.from(atob(pcm), (letter) => letter.charCodeAt(0));
