@@ -55,13 +55,14 @@ const session = new Session({
   connect: (wanted) => transports.connect(wanted),
   player: {
     play: (...piece) => openSpeaker()?.play(...piece),
-    follow: (...place) => timekeeper.follow(...place),
+    follow: (...place) => (voice?.sound(), timekeeper.follow(...place)),
     finish: (item) => {
       speaker?.finish(item);
       timekeeper.finish(item);
     },
     hush: () => {
       speaker?.hush();
+      voice?.hush();
       timekeeper.hush();
     },
   },

@@ -6,6 +6,8 @@ const CHANNEL = "oai-events";
 const ANSWER_MS = 10_000; // for the server to answer an offer; it may have to ask others for its own address
 const CONNECT_MS = 4000; // from the answer on: a network that lets nothing through says nothing either
 const GATHER_MS = 300; // for addresses of this side; those that come later the server finds by itself
+const FREE_MS = 100; // between two looks at whether a call that was hung up is gone
+const FREE_TRIES = 20;
 const LINGER_MS = 40_000; // longer than a server waits for somebody to come back
 const CONGESTED_BYTES = 64 * 1024;
 const NOT_HERE = [400, 404, 405, 415, 501]; // what servers say that do not do this
@@ -118,7 +120,9 @@ export class WebRtcTransport {
   async #fail(why) {
     if (this.#over) return;
     this.#release();
-    await this.#hangUp();
+    for (let tries = 0; tries < FREE_TRIES && (await this.#hangUp()); tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, FREE_MS));
+    }
     this.#handlers.onFail(why);
   }
 
@@ -129,11 +133,11 @@ export class WebRtcTransport {
     this.#handlers.onClose();
   }
 
-  /** By a request of its own: a page that is being closed may not get its last packets through. */
+  /** By a request of its own: a page that is being closed may not get its last packets through. False: it is gone. */
   async #hangUp() {
-    if (!this.#location) return;
+    if (!this.#location) return false;
     const how = { method: "POST", headers: this.#headers, keepalive: true };
-    await fetch(`${this.#location}/hangup`, how).catch(() => {});
+    return fetch(`${this.#location}/hangup`, how).then(({ ok }) => ok, () => false);
   }
 
   /** Closing says goodbye to the server, should it hear it: not while it is to wait for another connection. */

@@ -28,8 +28,9 @@
   }
 
   AudioNode.prototype.connect = function (target, ...rest) {
-    // what came over WebRTC is measured, and played by an element of its own
-    if (this instanceof MediaStreamAudioSourceNode) tap(target instanceof AnalyserNode ? "heard" : "spoken", this);
+    // what came over WebRTC is played by an element of its own, and measured beside it
+    if (target instanceof AnalyserNode) tap("heard", this);
+    else if (this instanceof MediaStreamAudioSourceNode && target instanceof AudioWorkletNode) tap("spoken", this);
     else if (target instanceof AudioDestinationNode && this.numberOfInputs === 0) tap("heard", this);
     return connect.call(this, target, ...rest);
   };
