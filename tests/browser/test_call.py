@@ -103,7 +103,7 @@ async def test_speaking_over_the_answer_stops_it(server: str, speak: Callable[[s
         await until_heard(page, 600)
         await say(page, interruption, TIMING.output_rate)
         # Whether words were under way that nobody heard is chance; test_page.py sees them struck out.
-        await expect(page.locator("#captions .cut-note").first).to_be_visible(timeout=PATIENCE_MS)
+        await expect(page.locator("#captions .user").nth(1)).to_be_visible(timeout=PATIENCE_MS)
         spoken, heard = await recorded(page, "spoken"), await recorded(page, "heard")
         await screenshot(page, "call-interrupted")
     onset_ms = second_speech_ms(spoken)
