@@ -1,27 +1,34 @@
 """Connections that break in the middle of a call, and others that take their place."""
 
 import asyncio
-import base64
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import aiohttp
 import numpy as np
 import pytest
 
-from omni.types import Delta, Pcm, Unit
 from streaming.config import Config
 from streaming.gateway import server
-from streaming.gateway.outbox import Outbox
 from streaming.gateway.resume import Passes, session_of
-from streaming.gateway.wire.realtime import RealtimeCodec
-from tests.fakes import ScriptedModel, ScriptedState, read, say, silence
+from tests.fakes import say, silence
 from tests.grammar import check
-from tests.streaming.gateway.place import RATE, Peer, Place, call, encoded, serving
+from tests.streaming.gateway.breaks import (
+    ANSWER,
+    Listening,
+    back,
+    drop,
+    refused,
+    seq,
+    sound,
+    spoken,
+    talking,
+    token,
+    until_spoken,
+)
+from tests.streaming.gateway.place import RATE, Peer, call, encoded, serving
 
-ANSWER = "one two three four five six"
 LONG = " ".join(f"word{n}" for n in range(20))
 PACKET = RATE // 50
 
@@ -30,76 +37,6 @@ PACKET = RATE // 50
 async def http() -> AsyncIterator[aiohttp.ClientSession]:
     async with aiohttp.ClientSession() as http:
         yield http
-
-
-def talking(answer: str = ANSWER) -> ScriptedModel:
-    return ScriptedModel(answer=lambda state, text: answer)
-
-
-class Listening(ScriptedModel):
-    """Reads spelled sound that came over the wire."""
-
-    def listen(self, units: Sequence[Unit], states: Sequence[ScriptedState]) -> list[list[Delta]]:
-        heard = [
-            unit if unit.audio is None else Unit(audio=unit.audio.round(3).astype(np.float32), text=unit.text)
-            for unit in units
-        ]
-        return super().listen(heard, states)
-
-
-def drop(peer: Peer) -> None:
-    """Let the connection break without a word."""
-    transport = peer.socket._conn.transport if peer.socket._conn else None
-    assert isinstance(transport, asyncio.Transport)
-    transport.abort()
-
-
-def token(peer: Peer) -> str:
-    """The newest that the peer was given."""
-    offers = [event for event in peer.events if event["type"] in ("session.created", "session.resumed")]
-    return str(offers[-1]["omni"]["resume_token"])
-
-
-def seq(peer: Peer) -> int:
-    return int(peer.events[-1]["server_event_seq"])
-
-
-@asynccontextmanager
-async def back(
-    http: aiohttp.ClientSession, place: Place, before: Peer, *, say: dict[str, Any] | None = None, **how: Any
-) -> AsyncIterator[Peer]:
-    """Another connection that goes on after what the peer before had."""
-    async with http.ws_connect(f"{place.realtime}?resume=1", max_msg_size=0, **how) as connection:
-        peer = Peer(connection)
-        await peer.send("session.resume", **(say or {"resume_token": token(before), "last_event_seq": seq(before)}))
-        yield peer
-
-
-async def refused(peer: Peer) -> str:
-    """The code of the error with which a connection is closed for good."""
-    code, _ = await peer.closed()
-    assert code == 1008
-    (error,) = peer.events
-    return str(error["error"]["code"])
-
-
-def sound(events: Sequence[dict[str, Any]]) -> Pcm:
-    """What somebody hears who plays all sound in the order in which it came."""
-    pcm = b"".join(
-        base64.b64decode(event["delta"]) for event in events if event["type"] == "response.output_audio.delta"
-    )
-    played: Pcm = (np.frombuffer(pcm, "<i2") / np.float32(32_768)).round(3).astype(np.float32)
-    return played
-
-
-def spoken(events: Sequence[dict[str, Any]]) -> str:
-    """The words in it."""
-    return read(sound(events))
-
-
-async def until_spoken(peer: Peer, words: int) -> None:
-    while len(spoken(peer.events).split()) < words:
-        await peer.until("response.output_audio.delta")
 
 
 # ---------------------------------------------------------------- the call goes on
@@ -400,53 +337,6 @@ async def test_a_server_that_stops_waits_for_nobody(http: aiohttp.ClientSession)
         assert not place.model.states
     async with serving() as place, back(http, place, first) as second:
         assert await refused(second) == "resume_token_unknown"
-
-
-# ---------------------------------------------------------------- the parts
-
-
-class Taker:
-    """A link that takes everything."""
-
-    async def send(self, frame: bytes) -> None:
-        """Take it."""
-
-
-async def filled(frames: int, size: int) -> Outbox:
-    """An outbox that has sent so many frames."""
-    outbox = Outbox(RealtimeCodec("sess_1"), [])
-    for _ in range(frames):
-        outbox.push(b'{"delta":"%b"}' % (b"x" * size))
-    outbox.finish()
-    await outbox.write(Taker(), 1.0)  # type: ignore[arg-type]
-    return outbox
-
-
-async def test_what_is_kept_for_a_client_is_bounded_and_counted() -> None:
-    outbox = await filled(100, 50_000)
-    kept = [n for n in range(102) if outbox.go_on_after(n)]
-    # the newest two megabytes and a place after the last; each call gave back all that it kept
-    assert kept == list(range(100 - 41, 101))
-
-
-async def test_only_what_was_acknowledged_is_let_go() -> None:
-    outbox = await filled(10, 10)
-    outbox.acknowledge(4)
-    assert [outbox.go_on_after(n) for n in (3, 4)] == [False, True]
-    outbox = await filled(10, 10)
-    outbox.acknowledge(99)
-    assert [outbox.go_on_after(n) for n in (9, 10)] == [False, True]
-
-
-async def test_there_is_no_room_for_sound_without_a_connection() -> None:
-    outbox = Outbox(RealtimeCodec("sess_1"), [])
-    room = asyncio.create_task(outbox.drain())
-    await asyncio.sleep(0)
-    assert not room.done()
-    writing = asyncio.create_task(outbox.write(Taker(), 1.0))  # type: ignore[arg-type]
-    await asyncio.wait_for(room, 5)
-    outbox.finish()
-    await writing
 
 
 def test_passes_hold_two_at_most() -> None:

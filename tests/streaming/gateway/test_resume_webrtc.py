@@ -7,9 +7,9 @@ import aiohttp
 import pytest
 
 from tests.grammar import check as check_order
+from tests.streaming.gateway.breaks import back, seq, token
 from tests.streaming.gateway.phone import Phone, ringing
 from tests.streaming.gateway.place import Peer
-from tests.streaming.gateway.test_resume import back, seq, token
 from tests.streaming.gateway.test_webrtc import OPUS_RATE, WORD_S, ask, toned
 
 N_WORDS = 10

@@ -13,8 +13,8 @@ from streaming.events import Closed
 from streaming.gateway.listening import listening
 from streaming.gateway.server import Gateway
 from streaming.tdm.clock import ManualClock, SystemClock
+from tests.streaming.gateway.breaks import back, drop, refused
 from tests.streaming.gateway.place import Place, call, serving
-from tests.streaming.gateway.test_resume import back, drop, refused
 
 KEY = {"Authorization": "Bearer sekret"}
 SESSION = {
