@@ -166,6 +166,9 @@ class Session:
             )
         self._refuse_long(settings.instructions, "session.instructions")
         before, self._talk.settings = self._talk.settings, settings
+        if settings != before:
+            # an answer that is being prepared would follow the old ones; it is prepared again
+            self._speaker.discard()
         self._listener.detect(settings.turn_detection)
         if (settings.instructions, settings.voice) != (before.instructions, before.voice):
             self._refresh()

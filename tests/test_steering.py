@@ -181,3 +181,15 @@ async def test_a_silent_user_is_spoken_to_once_if_that_is_wanted() -> None:
     await stage.wait(9.0)
     assert len(client.of(IdleTimedOut)) == 1
     assert [event.status for event in ended(client)] == ["completed", "completed"]
+
+
+async def test_settings_that_come_while_an_answer_is_prepared_hold_for_it() -> None:
+    stage = Stage()
+    client = await stage.join()
+    await stage.hear((client, np.concatenate([say("good morning to you"), silence(0.2)])))
+    assert not client.of(ResponseStarted), "the pause is still short: the answer is only a guess"
+    await client.do(Update(Settings(speaks=False)))
+    await stage.hear((client, silence(1.5)))
+    await stage.wait(3.0)
+    assert not client.of(ResponseSpeech)
+    assert client.of(ResponseText)
