@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import Any, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, Unit, Voice
@@ -41,6 +41,14 @@ class Capabilities:
     """sessions that one call may serve; 1: rows would only be looped over"""
     max_text_bytes: int | None = None
     """of one typed message or of instructions, in UTF-8; None: as long as the wire lets through"""
+    makes_voices: Literal["clones", "shapes"] | None = None
+    """what prepare_voice makes: the voice of the recording, or one of the family's own made more like it"""
+    changes_voice: bool = False
+    """Reply.voice is heeded: a conversation may go on in another voice"""
+    modes: tuple[str, ...] = ()
+    """ways in which open() can address the model; the first is the default"""
+    languages: tuple[str, ...] = ()
+    """in which it can address it; the first is the default"""
 
 
 class OmniModel(Protocol[StateT]):
@@ -56,11 +64,19 @@ class OmniModel(Protocol[StateT]):
     capabilities: Capabilities
 
     def prepare_voice(self, name: str, reference: Pcm) -> Voice:
-        """Make a voice from a few seconds of speech [S] at Timing.input_rate."""
+        """Make a voice from a few seconds of speech [S] at Timing.input_rate.
+
+        May take seconds. May be called on any thread, beside all other calls.
+
+        Raises:
+            ValueError: no voice can be made of it; the message says what to do.
+        """
         ...
 
-    def open(self, instructions: str, voice: Voice | None) -> StateT:
-        """Start a session's memory. None: the family's default voice."""
+    def open(
+        self, instructions: str, voice: Voice | None, mode: str | None = None, language: str | None = None
+    ) -> StateT:
+        """Start a session's memory. None: the family's default voice, mode and language."""
         ...
 
     def listen(self, units: Sequence[Unit], states: Sequence[StateT]) -> list[list[Delta]]:

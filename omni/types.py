@@ -15,6 +15,9 @@ Picture = npt.NDArray[np.uint8]
 
 Role = Literal["system", "user", "assistant"]
 
+SLOWEST, FASTEST = 0.25, 1.5
+"""paces that may be asked of a voice, as factors (those of OpenAI's audio.output.speed)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Tool:
@@ -63,6 +66,15 @@ class Unit:
     """a picture that nobody spoke over: only the newest of these matters, and only to what follows"""
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Voice:
+    """A voice that a family can speak in: a name and whatever state the family prepared for it."""
+
+    name: str
+    language: str = "en"
+    state: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class Reply:
     """How the model is to answer this turn."""
@@ -77,6 +89,13 @@ class Reply:
     """only for a family that can call functions"""
     tool_choice: str = "auto"
     """auto, none, required, or the name of the tool that is to be called"""
+    says: str | None = None
+    """these words, as they are, in place of an answer of the model's own; they stand in the history as one"""
+    speed: float = 1.0
+    """factor on the pace of the speech, SLOWEST to FASTEST; its pitch stays. What SpeechDelta says is of the
+    sound as it comes out"""
+    voice: Voice | None = None
+    """for a family that changes_voice; None: the one that the session was opened with"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,12 +144,3 @@ class TurnEnd:
 
 
 Delta = Transcript | TextDelta | SpeechDelta | ToolCall | TurnEnd
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Voice:
-    """A voice that a family can speak in: a name and whatever state the family prepared for it."""
-
-    name: str
-    language: str = "en"
-    state: Mapping[str, npt.NDArray[np.float32]] = field(default_factory=dict)

@@ -98,6 +98,14 @@ class Settings:
     tools: tuple[Tool, ...] = ()
     tool_choice: str = "auto"
     """see Reply"""
+    speed: float = 1.0
+    """see Reply"""
+    mode: str | None = None
+    """see Capabilities; None: the family's default"""
+    language: str | None = None
+    """see Capabilities; None: the family's default"""
+    greeting: str | None = None
+    """what the assistant says, word for word, before anybody has said anything"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +118,8 @@ class ReplyOptions:
     tools: tuple[Tool, ...] | None = None
     tool_choice: str | None = None
     metadata: dict[str, str] | None = None
+    says: str | None = None
+    """see Reply"""
 
 
 # ---------------------------------------------------------------- events: session → client

@@ -109,7 +109,9 @@ class ScriptedModel:
     def prepare_voice(self, name: str, reference: Pcm) -> Voice:
         return Voice(name, state={"reference": reference})
 
-    def open(self, instructions: str, voice: Voice | None) -> ScriptedState:
+    def open(
+        self, instructions: str, voice: Voice | None, mode: str | None = None, language: str | None = None
+    ) -> ScriptedState:
         self.log.append(f"open {voice.name if voice else 'default'}")
         self.states.append(ScriptedState(instructions))
         return self.states[-1]

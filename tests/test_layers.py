@@ -17,6 +17,8 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.session",),
     ("streaming.tdm",),
     ("streaming.config", "streaming.commands", "streaming.endpoint", "streaming.files"),
+    ("streaming.voices", "streaming.characters"),
+    ("streaming.catalogue",),
     ("streaming.endpoint_tools",),
     ("streaming.tiny", "streaming.tiny_weights", "streaming.tiny_words"),
     ("streaming.events", "streaming.ice", "streaming.keys"),

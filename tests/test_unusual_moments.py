@@ -289,7 +289,9 @@ async def test_words_that_waited_for_a_slow_engine_are_heard_before_the_turn_end
 class Strict(ScriptedModel):
     """Refuses long texts, as a model with a window does."""
 
-    def open(self, instructions: str, voice: Voice | None) -> ScriptedState:
+    def open(
+        self, instructions: str, voice: Voice | None, mode: str | None = None, language: str | None = None
+    ) -> ScriptedState:
         self._check(instructions)
         return super().open(instructions, voice)
 

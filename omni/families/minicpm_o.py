@@ -126,8 +126,11 @@ class MiniCpmO:
         features = self._network.hear([reference], [AudioState()])[0]
         return Voice(name, self._language, {"features": features.float().cpu().numpy()})
 
-    def open(self, instructions: str, voice: Voice | None) -> State:
+    def open(
+        self, instructions: str, voice: Voice | None, mode: str | None = None, language: str | None = None
+    ) -> State:
         """Start a session's memory with the system prompt, in which the voice is heard and the instructions follow."""
+        del mode, language
         voice = voice or self.capabilities.voices[0]
         cache = self._openings.pop((instructions, voice), None) or self._read_opening(instructions, voice)
         self._openings[instructions, voice] = cache

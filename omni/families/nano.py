@@ -92,8 +92,10 @@ class Nano:
             f"it speaks only in its built-in voices ({known})"
         )
 
-    def open(self, instructions: str, voice: Voice | None) -> State:
-        """Start a session's memory.
+    def open(
+        self, instructions: str, voice: Voice | None, mode: str | None = None, language: str | None = None
+    ) -> State:
+        """Start a session's memory. Nano is addressed in one way alone, in English.
 
         Raises:
             ValueError: the voice is none of this family's.

@@ -48,7 +48,9 @@ class SteadyModel:
     def prepare_voice(self, name: str, reference: Pcm) -> Voice:
         return Voice(name)
 
-    def open(self, instructions: str, voice: Voice | None) -> SteadyState:
+    def open(
+        self, instructions: str, voice: Voice | None, mode: str | None = None, language: str | None = None
+    ) -> SteadyState:
         return SteadyState()
 
     def listen(self, units: Sequence[Unit], states: Sequence[SteadyState]) -> list[list[Delta]]:

@@ -12,6 +12,8 @@ class Open:
 
     instructions: str
     voice: Voice | None
+    mode: str | None = None
+    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

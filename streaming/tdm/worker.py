@@ -125,9 +125,9 @@ class Worker(Generic[StateT]):
                 return self._model.listen(units, [self._slot(job).state for job in batch])
             case Step(phase):
                 return self._model.step(phase, [self._slot(job).state for job in batch])
-            case Open(instructions, voice):
+            case Open(instructions, voice, mode, language):
                 self._drop(first)
-                self._slots[first.session_id] = _Slot(self._model.open(instructions, voice))
+                self._slots[first.session_id] = _Slot(self._model.open(instructions, voice, mode, language))
             case Begin(reply):
                 self._model.begin(self._slot(first).state, reply)
             case MarkState(name):

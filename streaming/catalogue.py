@@ -1,0 +1,66 @@
+"""What a call may choose from, found by name: voices and characters."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from omni.model import Capabilities
+from omni.types import Voice
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """Somebody for the assistant to be."""
+
+    id: str
+    """small letters, digits and hyphens; what a session names"""
+    name: str
+    who: str
+    """who they are, told to the model in the second person: "You are ..." """
+    greeting: str = ""
+    """what they say first; "": they wait to be spoken to"""
+    voice: str | None = None
+    """by name; None, or a voice that is not there: the default"""
+    language: str = "en"
+    style: str = ""
+    """how they speak, in words: "slowly, in a low voice" """
+
+    @property
+    def instructions(self) -> str:
+        """All that the model is told of them."""
+        return f"{self.who}\n{self.style}".strip()
+
+
+class Catalogue(Protocol):
+    """What one caller may choose from. It may grow and shrink while they call."""
+
+    def voices(self) -> tuple[str, ...]:
+        """Names, the default first; none: the model does not speak."""
+        ...
+
+    def voice(self, name: str) -> Voice | None:
+        """A voice by its name or id; None: there is none, or it is not this caller's."""
+        ...
+
+    def character(self, name: str) -> Character | None:
+        """A character by its id; None: there is none, or it is not this caller's."""
+        ...
+
+
+class BuiltIn:
+    """A model's own voices, and no characters."""
+
+    def __init__(self, capabilities: Capabilities) -> None:
+        self._voices = {voice.name: voice for voice in capabilities.voices}
+
+    def voices(self) -> tuple[str, ...]:
+        """See Catalogue."""
+        return tuple(self._voices)
+
+    def voice(self, name: str) -> Voice | None:
+        """See Catalogue."""
+        return self._voices.get(name)
+
+    def character(self, name: str) -> Character | None:
+        """See Catalogue."""
+        del name
+        return None
