@@ -17,7 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.session",),
     ("streaming.tdm",),
     ("streaming.config", "streaming.commands", "streaming.endpoint", "streaming.files"),
-    ("streaming.voices", "streaming.characters"),
+    ("streaming.voices", "streaming.characters", "streaming.character_form"),
     ("streaming.catalogue",),
     ("streaming.endpoint_tools",),
     ("streaming.tiny", "streaming.tiny_weights", "streaming.tiny_words"),
