@@ -146,7 +146,7 @@ class ScriptedModel:
         text = state.take_turn()
         state.history.append(("user", text))
         state.reply, state.words, state.spoken_s, state.to_speak = reply, [], 0.0, []
-        state.to_think = self._answer(state, text).split()
+        state.to_think = (self._answer(state, text) if reply.says is None else reply.says).split()
 
     def step(self, phase: Phase, states: Sequence[ScriptedState]) -> list[list[Delta]]:
         if self.fail is not None:
