@@ -10,6 +10,7 @@ from omni.families.nano import Nano
 from omni.families.nano_state import State
 from omni.model import Phase
 from omni.text.chat import Message
+from omni.text.manner import AS_IT_IS, Manner
 from omni.timing import Timing
 from omni.types import (
     Delta,
@@ -40,6 +41,11 @@ def sound(text: str) -> Pcm:
 def whole(text: str) -> Pcm:
     """The same, as long as a whole unit."""
     return np.concatenate([sound(text), np.zeros(TIMING.unit_samples - len(text), np.float32)])
+
+
+def made(name: str) -> Voice:
+    """A voice that FakeSynthesizer can read."""
+    return Voice(name, state={"fake": np.zeros(1, np.float32)})
 
 
 def picture(shade: int) -> Picture:
@@ -134,19 +140,26 @@ class FakeChat:
 
 @dataclass
 class FakeSynthesizer:
-    voices: tuple[Voice, ...] = (Voice("first"), Voice("second"))
+    voices: tuple[Voice, ...] = (made("first"), made("second"))
     spoken: list[tuple[str, str]] = field(default_factory=list)
     """(clause, voice)"""
+    manners: list[Manner] = field(default_factory=list)
+    """of each of them"""
     broken: bool = False
 
-    def speak(self, clause: str, voice: Voice) -> SpeechDelta:
+    def speak(self, clause: str, voice: Voice, manner: Manner = AS_IT_IS) -> SpeechDelta:
+        if "fake" not in voice.state:
+            raise ValueError(f"voice {voice.name!r} was not made for this synthesizer; choose one of its own")
+        texts = re.findall(r"\s*\S+(?:\s+$)?", clause)
         if self.broken:
             raise RuntimeError("no sound")
-        self.spoken.append((clause, voice.name))
-        texts = re.findall(r"\s*\S+(?:\s+$)?", clause)
-        n_word = round(WORD_S * TIMING.output_rate)
+        if texts:
+            self.spoken.append((clause, voice.name))
+            self.manners.append(manner)
+        word_s = WORD_S / manner.pace
+        n_word = round(word_s * TIMING.output_rate)
         pcm = np.full(n_word * len(texts), len(clause) / 1000, np.float32)
-        return SpeechDelta(pcm, tuple(Word(text, index * WORD_S) for index, text in enumerate(texts)))
+        return SpeechDelta(pcm, tuple(Word(text, index * word_s) for index, text in enumerate(texts)))
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
+from omni.families.nano_messages import answer_messages, asks_to_look, nudge, placed, user_message
 from omni.families.nano_state import (
-    MAX_MESSAGES,
     Answer,
     Draft,
     Memory,
     Sight,
     State,
+    Task,
     Utterance,
     bounded,
     joined,
@@ -24,18 +25,11 @@ from omni.packaged.chat import SmolChat
 from omni.packaged.eyes import Eyes as PackagedEyes
 from omni.packaged.recogniser import Recogniser as PackagedRecogniser
 from omni.packaged.synthesizer import Synthesizer as PackagedSynthesizer
-from omni.text.about_sight import about_sight
 from omni.text.chat import Chat, Message
 from omni.text.finished import finished
+from omni.text.manner import Manner
 from omni.timing import Timing
-from omni.types import Delta, Pcm, Picture, Reply, SpeechDelta, TextDelta, ToolOutput, Transcript, TurnEnd, Unit, Voice
-
-OPENING = "Hello!"
-"""what the user is taken to have said when the assistant is to speak first"""
-CONTINUING = "Please go on."
-"""the same, after an answer"""
-SHOWING = "What do you see?"
-"""the same, when something new is to be seen"""
+from omni.types import Delta, Pcm, Picture, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice
 
 
 class Recogniser(Protocol):
@@ -62,8 +56,12 @@ class Synthesizer(Protocol):
         """Built in; the first is the default."""
         ...
 
-    def speak(self, clause: str, voice: Voice) -> SpeechDelta:
-        """The clause's sound [S] at Timing.output_rate, and its words, which joined are the clause."""
+    def speak(self, clause: str, voice: Voice, manner: Manner = ...) -> SpeechDelta:
+        """The clause's sound [S] at Timing.output_rate, and its words, which joined are the clause.
+
+        Raises:
+            ValueError: the voice was not made for this synthesizer.
+        """
         ...
 
 
@@ -73,7 +71,12 @@ class Nano:
     def __init__(self, recogniser: Recogniser, chat: Chat, synthesizer: Synthesizer, eyes: Eyes) -> None:
         self.timing = Timing()
         self.capabilities = Capabilities(
-            name="nano", voices=synthesizer.voices, sees=True, transcribes=True, calls_tools=chat.calls_tools
+            name="nano",
+            voices=synthesizer.voices,
+            sees=True,
+            transcribes=True,
+            calls_tools=chat.calls_tools,
+            changes_voice=True,
         )
         self._recogniser = recogniser
         self._chat = chat
@@ -100,11 +103,18 @@ class Nano:
         Raises:
             ValueError: the voice is none of this family's.
         """
+        voice = self.capabilities.voices[0] if voice is None else self._known(voice)
+        return State(instructions, voice, self._chat.open())
+
+    def _known(self, voice: Voice) -> Voice:
+        """A voice that can be spoken in: one that was made for the synthesizer, or a built-in one by its name."""
+        if voice.state:
+            self._synthesizer.speak("", voice)
+            return voice
         voices = {known.name: known for known in self.capabilities.voices}
-        name = self.capabilities.voices[0].name if voice is None else voice.name
-        if name not in voices:
-            raise ValueError(f"nano has no voice {name!r}; choose one of: {', '.join(voices)}")
-        return State(instructions, voices[name], self._chat.open())
+        if voice.name not in voices:
+            raise ValueError(f"nano has no voice {voice.name!r}; choose one of: {', '.join(voices)}")
+        return voices[voice.name]
 
     # ---------------------------------------------------------------- the user's turn
 
@@ -119,7 +129,7 @@ class Nano:
             state.memory = replace(state.memory, picture=unit.image)
         self._look(unit, state)
         if unit.text is not None or unit.tool is not None:
-            state.memory = _placed(unit, state.memory)
+            state.memory = placed(unit, state.memory)
         if unit.audio is None:
             return []
         heard = state.memory.heard
@@ -139,7 +149,7 @@ class Nano:
         memory = state.memory
         if memory.picture is None:
             return
-        asked = _asks_to_look(memory)
+        asked = asks_to_look(memory)
         whole = unit.audio is not None and len(unit.audio) == self.timing.unit_samples
         due = whole and (asked or memory.sight is None)
         if memory.utterance is None or due or (asked and not memory.looked):
@@ -167,14 +177,20 @@ class Nano:
     # ---------------------------------------------------------------- the assistant's turn
 
     def begin(self, state: State, reply: Reply) -> None:
-        """Close the user's turn and open the answer. With nothing to answer, the assistant opens or goes on."""
+        """Close the user's turn and open the answer. With nothing to answer, the assistant opens or goes on.
+
+        Raises:
+            ValueError: the reply's voice is none of this family's.
+        """
         memory = state.memory
+        voice = state.voice if reply.voice is None else self._known(reply.voice)
         instructions = state.instructions if reply.instructions is None else reply.instructions
         prompt = self._conversation(state, instructions)
-        if not prompt or prompt[-1].role != "user":
-            prompt = (*prompt, _nudge(memory, any(message.role == "assistant" for message in prompt)))
-        if state.draft is None or state.draft.prompt != prompt or state.draft.reply != reply:
-            state.draft = Draft(prompt, reply)
+        if reply.says is None and (not prompt or prompt[-1].role != "user"):
+            prompt = (*prompt, nudge(memory, any(message.role == "assistant" for message in prompt)))
+        task = Task(prompt, reply, voice, Manner(pace=reply.speed, pauses=1 / reply.speed), reply.says)
+        if state.draft is None or state.draft.task != task:
+            state.draft = Draft(task)
         state.memory = Memory(
             history=bounded(self._conversation(state, "")),
             answer=Answer(state.draft),
@@ -217,19 +233,24 @@ class Nano:
         deltas: list[Delta] = [TextDelta(text, last=answer.written)] if text or answer.written else []
         if answer.written:
             deltas += draft.calls
-        if answer.written and not draft.reply.speaks:
+        if answer.written and not draft.task.reply.speaks:
             deltas.append(_end(draft))
             answer = replace(answer, closed=True)
         state.memory = replace(state.memory, answer=answer)
         return deltas
 
     def _write(self, state: State, draft: Draft) -> None:
-        """Have the language model write a few tokens more of the draft."""
+        """Take the words that the answer is given, or have the language model write a few tokens more of it."""
+        task = draft.task
+        if task.words is not None:
+            self._stop(state)
+            draft.write(task.words, complete=True)
+            return
         if state.writing is not draft:
             draft.write_again()
             state.writing = draft
-            reply = draft.reply
-            state.context.begin(draft.prompt, reply.max_tokens, reply.tools, reply.tool_choice)
+            reply = task.reply
+            state.context.begin(task.prompt, reply.max_tokens, reply.tools, reply.tool_choice)
         draft.write(*state.context.read())
         if draft.complete:
             draft.calls = state.context.calls()
@@ -237,13 +258,15 @@ class Nano:
 
     def _speak(self, state: State) -> list[Delta]:
         answer = state.memory.answer
-        if answer is None or answer.closed or not answer.draft.reply.speaks:
+        if answer is None or answer.closed or not answer.draft.task.reply.speaks:
             return []
         draft = answer.draft
         deltas: list[Delta] = []
         if answer.n_clauses < draft.n_speakable(answer.n_chars):
             if answer.n_clauses == len(draft.speech):
-                draft.speech.append(self._synthesizer.speak(draft.clauses[answer.n_clauses], state.voice))
+                draft.speech.append(
+                    self._synthesizer.speak(draft.clauses[answer.n_clauses], draft.task.voice, draft.task.manner)
+                )
             deltas.append(draft.speech[answer.n_clauses])
             answer = replace(answer, n_clauses=answer.n_clauses + 1)
         if answer.written and answer.n_clauses == len(draft.clauses):
@@ -283,8 +306,8 @@ class Nano:
     def _conversation(self, state: State, instructions: str) -> tuple[Message, ...]:
         """All that was said, as the language model reads it; the user's turn, if there is one, comes last."""
         memory = state.memory
-        answer = _answer_messages(memory.answer, self.timing)
-        spoken = joined((*memory.history, *answer, *memory.later, *_user_message(memory)))
+        answer = answer_messages(memory.answer, self.timing)
+        spoken = joined((*memory.history, *answer, *memory.later, *user_message(memory)))
         return (*message_of("system", instructions), *spoken)
 
 
@@ -308,50 +331,5 @@ def load_nano(chat: Chat | None = None, whisper: Path | None = None) -> Nano:
 
 
 def _end(draft: Draft) -> TurnEnd:
-    limit = draft.reply.max_tokens
+    limit = draft.task.reply.max_tokens
     return TurnEnd("completed" if limit is None or draft.n_tokens < limit else "max_tokens", draft.n_tokens)
-
-
-def _answer_messages(answer: Answer | None, timing: Timing) -> tuple[Message, ...]:
-    """What the conversation keeps of the latest answer."""
-    return () if answer is None else (*message_of("assistant", answer.remembered(timing)), *answer.calls)
-
-
-def _placed(unit: Unit, memory: Memory) -> Memory:
-    """A typed message takes its place: the user's in this turn, others after it."""
-    text = unit.text or ""
-    if isinstance(unit.tool, ToolOutput):
-        later = (*memory.later, *message_of("user", *memory.typed), Message("user", "", unit.tool))
-        return replace(memory, later=bounded(later), typed=())
-    if unit.role == "user":
-        return replace(memory, typed=(*memory.typed, text)[-MAX_MESSAGES:])
-    if unit.role == "system":
-        # said into the user's turn, which may be in the middle of a word: it stands before what is being spoken
-        later = (*memory.later, *message_of("user", *memory.typed), *message_of("system", text))
-        return replace(memory, later=bounded(later), typed=())
-    told = message_of("assistant", text) if unit.tool is None else (Message("assistant", "", unit.tool),)
-    later = (*memory.later, *_user_message(memory), *told)
-    return replace(memory, later=bounded(later), typed=(), utterance=None, heard="", sight_before=memory.sight)
-
-
-def _user_message(memory: Memory) -> tuple[Message, ...]:
-    """What the user has typed and said in this turn, after what the camera shows, if it is about that."""
-    note = _note(memory) if _asks_to_look(memory) else ""
-    said = message_of("user", *memory.typed, memory.heard)
-    return tuple(Message("user", note + message.text) for message in said)
-
-
-def _nudge(memory: Memory, spoke: bool) -> Message:
-    """What stands for a user who said nothing."""
-    if memory.sight is not memory.sight_before:
-        return Message("user", _note(memory) + SHOWING)
-    return Message("user", CONTINUING if spoke else OPENING)
-
-
-def _asks_to_look(memory: Memory) -> bool:
-    return about_sight(" ".join((*memory.typed, memory.heard)))
-
-
-def _note(memory: Memory) -> str:
-    """What the camera shows, as a line before the user's words."""
-    return "" if memory.sight is None else f"(The camera shows: {memory.sight.description})\n"

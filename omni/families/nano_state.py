@@ -12,6 +12,7 @@ from omni.packaged.openings import NOTE
 from omni.speech.words import heard_text
 from omni.text.chat import ChatContext, Message
 from omni.text.clauses import Clauses
+from omni.text.manner import Manner
 from omni.timing import Timing
 from omni.types import Pcm, Picture, Reply, Role, SpeechDelta, ToolCall, Voice, Word
 
@@ -48,12 +49,23 @@ class Sight(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What an answer is to be. The same task is the same answer, and is not computed twice."""
+
+    prompt: tuple[Message, ...]
+    reply: Reply
+    voice: Voice
+    manner: Manner
+    words: str | None
+    """which it consists of, as they are; None: the language model writes it"""
+
+
 @dataclass(slots=True, eq=False)
 class Draft:
     """All that was computed for one answer: text, its clauses, their sound. Append-only."""
 
-    prompt: tuple[Message, ...]
-    reply: Reply
+    task: Task
     text: str = ""
     complete: bool = False
     """no text follows"""
@@ -123,12 +135,12 @@ class Answer:
         An answer that was cut off within a sentence ends with CUT_OFF.
         """
         draft = self.draft
-        if draft.reply.speaks:
+        if draft.task.reply.speaks:
             text = "".join(draft.clauses[: self.n_clauses])
             whole = draft.complete and self.n_clauses == len(draft.clauses)
         else:
             text, whole = draft.text[: self.n_chars], self.written
-        if self.heard_s is not None and draft.reply.speaks:
+        if self.heard_s is not None and draft.task.reply.speaks:
             words, total_s = self._words(timing)
             heard = heard_text(words, total_s, self.heard_s)
             text, whole = heard, whole and len(heard) >= sum(len(word.text) for word in words)

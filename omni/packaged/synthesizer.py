@@ -15,6 +15,7 @@ from omni.packaged.built import built
 from omni.packaged.files import ModelFile, checksum
 from omni.packaged.pronunciation import Pronouncer, Reading, split_words
 from omni.packaged.voices import BUILT_IN, Floats, Shape, shape_pitch, stretch
+from omni.text.manner import AS_IT_IS, Manner
 from omni.timing import Timing
 from omni.types import Pcm, SpeechDelta, Voice, Word
 
@@ -79,7 +80,7 @@ class Synthesizer:
         self._pronouncer = Pronouncer()
         self.speak("Ready.", self.voices[0])
 
-    def speak(self, clause: str, voice: Voice) -> SpeechDelta:
+    def speak(self, clause: str, voice: Voice, manner: Manner = AS_IT_IS) -> SpeechDelta:
         """Say one clause, ending in the pause that its punctuation asks for, so that clauses can be joined.
 
         The same clause in the same voice is the same sound. Nothing in it that can be said (an emoji): no sound,
@@ -87,25 +88,25 @@ class Synthesizer:
 
         Args:
             clause: any text; about 25 words at most sound best. Its words, joined, are the delta's.
-            voice: one of voices.
+            voice: one of voices, or another that was made for this synthesizer.
+            manner: how it differs here from how it speaks by itself.
 
         Raises:
             ValueError: the voice belongs to another family.
         """
-        shape = Shape.of(voice)
+        shape = Shape.of(voice).spoken(manner)
         words = split_words(clause)
         reading = self._pronouncer.read(clause) if len(words) <= _N_WORDS else None
         if len(words) > 1 and (reading is None or len(reading.phonemes) > _N_PHONEMES):
             middle = len(words) // 2
-            return _join(
-                self.speak("".join(words[:middle]), voice), self.speak("".join(words[middle:]), voice), self._rate
-            )
+            left, right = (self.speak("".join(half), voice, manner) for half in (words[:middle], words[middle:]))
+            return _join(left, right, self._rate)
         if reading is None or not reading.phonemes:
             return SpeechDelta(np.zeros(0, np.float32), tuple(Word(word, 0.0) for word in words))
-        pcm, starts = self._render(reading, shape)
-        return self._cut(pcm, starts, words, _pause_s(clause))
+        pcm, starts = self._render(reading, shape, manner.loudness)
+        return self._cut(pcm, starts, words, _pause_s(clause) * manner.pauses)
 
-    def _render(self, reading: Reading, shape: Shape) -> tuple[Pcm, list[int]]:
+    def _render(self, reading: Reading, shape: Shape, loudness: float) -> tuple[Pcm, list[int]]:
         """Sound of a reading with the silence around it, and the sample at which each of its words starts."""
         phonemes = reading.phonemes[:_N_PHONEMES]
         if phonemes[-1].isalpha():
@@ -129,7 +130,7 @@ class Synthesizer:
         per_step = len(pcm) // int(ends[-1])
         places = np.searchsorted(known, reading.starts)
         starts = [int(ends[place]) * per_step for place in places]
-        return _level(pcm, pitch), starts
+        return _level(pcm, pitch, loudness), starts
 
     def _cut(self, pcm: Pcm, starts: list[int], words: tuple[str, ...], pause_s: float) -> SpeechDelta:
         """Replace the silence around the speech by what joins well to the clauses before and after."""
@@ -161,11 +162,11 @@ def _graph() -> bytes:
     return serialized
 
 
-def _level(pcm: Pcm, pitch: Floats) -> Pcm:
-    """Bring the voiced parts to the one loudness that all clauses have, and bend peaks under the ceiling."""
+def _level(pcm: Pcm, pitch: Floats, factor: float) -> Pcm:
+    """Bring the voiced parts to the one loudness that all clauses have, times a factor; bend peaks at the ceiling."""
     voiced = np.repeat(pitch > 0, len(pcm) // len(pitch))
     loudness = float(np.sqrt(np.mean(np.square(pcm[voiced] if voiced.any() else pcm))))
-    pcm = pcm * np.float32(min(_LOUDNESS / max(loudness, 1e-6), _LOUDEST_GAIN))
+    pcm = pcm * np.float32(factor * min(_LOUDNESS / max(loudness, 1e-6), _LOUDEST_GAIN))
     size = np.abs(pcm)
     bent = _KNEE + (_CEILING - _KNEE) * np.tanh((size - _KNEE) / (_CEILING - _KNEE))
     levelled: Pcm = np.where(size > _KNEE, np.copysign(bent, pcm), pcm).astype(np.float32)

@@ -4,11 +4,12 @@ The network gives a pitch curve and spectral envelopes. Scaling the pitch is wha
 stretching the envelopes along frequency is what a longer or shorter vocal tract does; the words stay as they were.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
+from omni.text.manner import Manner
 from omni.types import Voice
 
 Floats = npt.NDArray[np.float32]
@@ -41,6 +42,12 @@ class Shape:
         if numbers is None or numbers.shape != (4,):
             raise ValueError(f"voice {voice.name!r} was not made for this synthesizer; choose one of its own")
         return cls(*map(float, numbers))
+
+    def spoken(self, manner: Manner) -> "Shape":
+        """The shape of this voice where it speaks in another manner."""
+        return replace(
+            self, pitch=self.pitch * manner.pitch, melody=self.melody * manner.melody, pace=self.pace * manner.pace
+        )
 
 
 def shaped(name: str, shape: Shape) -> Voice:

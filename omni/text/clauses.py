@@ -26,7 +26,12 @@ LATER = Limits(comma=12, conjunction=16, longest=25)
 """the rest: whole sentences sound better, and there is time while the first is playing"""
 
 _LONGEST_WORD = 300
-"""characters; text without any white space must not be held back for ever"""
+"""letters; text without any white space must not be held back for ever"""
+
+_LONGEST_CLAUSE = 240
+"""letters; some 15 s of speech, beyond which making it would keep others waiting"""
+_LETTERS_OF_DIGIT = 5
+"""in its name"""
 
 _CONJUNCTION = re.compile(
     "and|but|or|so|because|although|though|while|whereas|which|who|where|when|if|unless|until|since", re.IGNORECASE
@@ -55,8 +60,10 @@ class Clauses:
         self._limits = FIRST
         self._clause = ""
         self._n_words = 0
+        self._n_letters = 0
         self._space = ""
         self._word = ""
+        self._n_letters_of_word = 0
 
     def push(self, text: str) -> list[str]:
         """Take more of the answer, cut anywhere; return the clauses that are now ready to be spoken."""
@@ -67,7 +74,8 @@ class Clauses:
                 self._space += character
             else:
                 self._word += character
-                if len(self._word) >= _LONGEST_WORD:
+                self._n_letters_of_word += _LETTERS_OF_DIGIT if character.isdigit() else 1
+                if self._n_letters_of_word >= _LONGEST_WORD:
                     ready += self._end_word()
         return ready
 
@@ -88,13 +96,15 @@ class Clauses:
         word = self._word
         self._clause += self._space + word
         self._n_words += 1
+        self._n_letters += self._n_letters_of_word
+        self._n_letters_of_word = 0
         self._space = self._word = ""
         if self._ends_clause(word):
             ready.append(self._cut())
         return ready
 
     def _cut(self) -> str:
-        clause, self._clause, self._n_words = self._clause, "", 0
+        clause, self._clause, self._n_words, self._n_letters = self._clause, "", 0, 0
         self._limits = LATER
         return clause
 
@@ -108,7 +118,7 @@ class Clauses:
         bare = word.rstrip(_CLOSING)
         return (
             self._n_words >= self._limits.longest
-            or len(word) >= _LONGEST_WORD
+            or self._n_letters >= _LONGEST_CLAUSE
             or self._ends_sentence(bare)
             or (self._n_words >= self._limits.comma and _pauses(bare))
         )

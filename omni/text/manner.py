@@ -16,4 +16,8 @@ class Manner:
     loudness: float = 1.0
     """amplitude"""
     pauses: float = 1.0
-    """length of the silences between clauses"""
+    """length of the silences between clauses; pace alone does not change it"""
+
+
+AS_IT_IS = Manner()
+"""as the voice speaks by itself"""

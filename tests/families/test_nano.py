@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from omni.families.nano import CONTINUING, OPENING
+from omni.families.nano_messages import CONTINUING, OPENING
 from omni.families.nano_state import CUT_OFF, MAX_MESSAGES
 from omni.model import Phase
 from omni.text.chat import Message
@@ -19,6 +19,7 @@ from tests.fakes_nano import (
     ask,
     asked,
     finish,
+    made,
     parrot,
     put,
     say,
@@ -244,6 +245,16 @@ def test_what_other_sessions_do_does_not_show(parts: FakeParts) -> None:
 def test_an_unknown_voice_is_refused_by_name(parts: FakeParts) -> None:
     with pytest.raises(ValueError, match="no voice 'third'; choose one of: first, second"):
         parts.nano().open("", Voice("third"))
+
+
+def test_any_voice_that_the_synthesizer_can_read_is_spoken_in(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("", made("mine"))
+    say(nano, state, "hello")
+    answer(nano, state)
+    assert {voice for _, voice in parts.synthesizer.spoken} == {"mine"}
+    with pytest.raises(ValueError, match="'theirs' was not made for this synthesizer"):
+        nano.open("", Voice("theirs", state={"speaker": np.zeros(1, np.float32)}))
 
 
 def test_a_voice_cannot_be_made_yet(parts: FakeParts) -> None:

@@ -1,6 +1,6 @@
 """What Nano does with pictures, on parts that are exact and instant."""
 
-from omni.families.nano import CONTINUING, SHOWING
+from omni.families.nano_messages import CONTINUING, SHOWING
 from omni.types import Unit
 from tests.fakes_nano import FakeParts, answer, ask, asked, picture, put, sound, whole
 

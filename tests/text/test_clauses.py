@@ -108,6 +108,12 @@ def test_text_without_white_space_is_not_held_back_for_ever() -> None:
     assert all(len(piece) <= 300 for piece in clauses.push("b" * 10_000))
 
 
+@pytest.mark.parametrize("word", ["123456789", "supercalifragilistic", "a" * 299, "1" * 1000])
+def test_no_clause_takes_long_to_say(word: str) -> None:
+    clauses = Clauses().push(f"{word} " * 100)
+    assert max(len(clause) + 4 * sum(map(str.isdigit, clause)) for clause in clauses) <= 560
+
+
 def test_each_answer_starts_afresh() -> None:
     clauses = Clauses()
     clauses.push("One two three four, five")
