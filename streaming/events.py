@@ -7,6 +7,7 @@ opened; sound is float32 at the rates of omni.timing. The wire's names for these
 from dataclasses import dataclass, field
 from typing import Literal
 
+from omni.model import Capabilities
 from omni.timing import Timing
 from omni.types import Pcm, Picture, Role, Tool, ToolCall, ToolOutput
 
@@ -130,14 +131,11 @@ class Opened:
     """First event of a session."""
 
     session_id: str
-    model: str
+    capabilities: Capabilities
     timing: Timing
     settings: Settings
     voices: tuple[str, ...]
-    sees: bool = False
-    """pictures reach the model"""
-    calls_tools: bool = False
-    """the model can ask for functions"""
+    """that this caller may choose from now, by name, the default first"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ class SessionLog:
     def watch(self, event: Event) -> None:
         """Take note of one event of the session."""
         match event:
-            case Opened(model=model):
-                log.info("%s opened for %s with %s", self._session_id, self._peer, model)
+            case Opened(capabilities=can):
+                log.info("%s opened for %s with %s", self._session_id, self._peer, can.name)
             case Closed(reason=reason, message=message):
                 log.info("%s closed (%s): %s", self._session_id, reason, message)
             case Fault(kind="server_error", code=code, message=message):

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from omni.types import ToolOutput
+from streaming.catalogue import BuiltIn, Catalogue
 from streaming.commands import (
     AppendAudio,
     AppendImage,
@@ -67,16 +68,22 @@ class Session:
         outlet: Outlet,
         settings: Settings,
         lead_s: float,
+        catalogue: Catalogue | None = None,
     ) -> None:
         """Wire a session; open() starts it.
 
         Args:
             lead_s: how far ahead of the listener sound is sent, to ride out a network that stutters.
+            catalogue: the voices that settings may name; None: the model's own.
+
+        Raises:
+            RefusedError: the settings name a voice that is not there.
         """
         self.id = session_id
         self._engine = engine
         self._outlet = outlet
-        self._talk = Conversation(session_id, engine, clock, outlet, settings)
+        catalogue = catalogue or BuiltIn(engine.capabilities)
+        self._talk = Conversation(session_id, engine, clock, outlet, settings, catalogue)
         self._speaker = Speaker(self._talk, clock, lead_s, self._answer_ended)
         self._listener = Listener(self._talk, self._speaker, activity, clock)
 
@@ -92,7 +99,7 @@ class Session:
 
     async def open(self) -> None:
         """Make the model's state and tell the client. First call."""
-        self._outlet.send(opening(self.id, self._engine, self._talk.settings))
+        self._outlet.send(opening(self.id, self._engine, self._talk.settings, self._talk.catalogue))
         self._talk.rebuild()
 
     def deliver(self, result: Result) -> None:
@@ -159,13 +166,9 @@ class Session:
 
     def _update(self, settings: Settings) -> None:
         settings = self._talk.possible(settings)
-        voices = [voice.name for voice in self._talk.capabilities.voices]
-        if settings.voice is not None and settings.voice not in voices:
-            raise RefusedError(
-                "invalid_value", f"There is no voice {settings.voice!r}; choose one of {', '.join(voices)}."
-            )
         self._refuse_long(settings.instructions, "session.instructions")
-        before, self._talk.settings = self._talk.settings, settings
+        before = self._talk.settings
+        self._talk.change(settings)
         if settings != before:
             # an answer that is being prepared would follow the old ones; it is prepared again
             self._speaker.discard()

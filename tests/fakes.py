@@ -16,6 +16,7 @@ from omni.model import Capabilities, Mark, Phase
 from omni.speech.words import heard_text
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, Role, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
+from streaming.catalogue import Catalogue
 from streaming.commands import AppendAudio, Command
 from streaming.events import AudioPart, Event, ResponseEnded, ResponseSpeech, Settings
 from streaming.session import Session
@@ -214,12 +215,15 @@ class LevelActivity:
 class Client:
     """One client: collects events, and plays what it is sent as a careful player would."""
 
-    def __init__(self, session_id: str, stage: "Stage", settings: Settings, lead_s: float) -> None:
+    def __init__(
+        self, session_id: str, stage: "Stage", settings: Settings, lead_s: float, catalogue: Catalogue | None = None
+    ) -> None:
         self.events: list[Event] = []
         self.blocked = asyncio.Event()
         self.blocked.set()
         self._stage = stage
-        self.session = Session(session_id, stage.worker, LevelActivity(), stage.clock, self, settings, lead_s)
+        activity = LevelActivity()
+        self.session = Session(session_id, stage.worker, activity, stage.clock, self, settings, lead_s, catalogue)
 
     def send(self, event: Event) -> None:
         self.events.append(event)
@@ -266,9 +270,15 @@ class Stage:
         if client is not None:
             client.session.deliver(result)
 
-    async def join(self, name: str = "a", settings: Settings | None = None, lead_s: float = 0.3) -> Client:
+    async def join(
+        self,
+        name: str = "a",
+        settings: Settings | None = None,
+        lead_s: float = 0.3,
+        catalogue: Catalogue | None = None,
+    ) -> Client:
         settings = settings or opening_settings(self.model.capabilities)
-        client = self.clients[name] = Client(name, self, settings, lead_s)
+        client = self.clients[name] = Client(name, self, settings, lead_s, catalogue)
         await client.session.open()
         await self.run()
         return client

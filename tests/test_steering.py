@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from omni.types import Voice
 from streaming.commands import (
     AppendAudio,
     Cancel,
@@ -26,6 +27,7 @@ from streaming.events import (
     TextPart,
     TurnDetection,
 )
+from tests.cast import Cast
 from tests.fakes import ScriptedModel, Stage, ended, history, read, say, silence, transcripts
 
 pytestmark = pytest.mark.usefixtures("traces_keep_the_grammar")
@@ -101,7 +103,7 @@ async def test_settings_change_between_turns_and_bad_ones_are_refused() -> None:
     client = await stage.join()
     await client.do(Update(Settings(voice="nobody")))
     await client.do(Update(Settings(instructions="be brief", voice="other")))
-    assert [event.code for event in client.of(Fault) if isinstance(event, Fault)] == ["invalid_value"]
+    assert [event.code for event in client.of(Fault) if isinstance(event, Fault)] == ["voice_not_found"]
     assert stage.model.states[-1].instructions == "be brief"
     assert stage.model.log[-1] == "open other"
 
@@ -193,3 +195,19 @@ async def test_settings_that_come_while_an_answer_is_prepared_hold_for_it() -> N
     await stage.wait(3.0)
     assert not client.of(ResponseSpeech)
     assert client.of(ResponseText)
+
+
+async def test_a_voice_made_in_the_call_is_usable_and_one_that_is_removed_goes_on_for_who_uses_it() -> None:
+    stage = Stage()
+    cast = Cast(stage.model.capabilities)
+    client = await stage.join(catalogue=cast)
+    await client.do(Update(Settings(voice="Ann")))
+    cast.made["voice_1"] = Voice("Ann")
+    await client.do(Update(Settings(voice="Ann")))
+    cast.made.clear()
+    await client.do(Update(Settings(voice="Ann", instructions="be brief")))
+    await client.do(Update(Settings(voice="plain")))
+    await client.do(Update(Settings(voice="Ann")))
+    assert stage.model.log == ["open default", "open Ann", "open Ann", "open plain"]
+    faults = [event.code for event in client.of(Fault) if isinstance(event, Fault)]
+    assert faults == ["voice_not_found", "voice_not_found"]

@@ -8,6 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from streaming.catalogue import BuiltIn, Catalogue
 from streaming.events import Closed, Event
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.outbox import Outbox, TooSlowError, Watcher
@@ -80,6 +81,7 @@ class Call:
         chosen: fields of the session object that the client chose before the call.
         carriage: of its first link.
         lead_s: how far ahead of the listener sound is sent.
+        catalogue: the voices and characters that this caller may choose; None: the model's own.
 
     Raises:
         WireError: one of them is wrong.
@@ -96,17 +98,27 @@ class Call:
         watchers: Sequence[Watcher],
         carriage: Carriage = WEBSOCKET,
         lead_s: float = LEAD_S,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._shared = shared
         self._term = term
         self._passes = Passes(session_id)
         expires_at = int(time.time() + term.left_s)  # a date for the client; nothing is measured with it
-        opened = opening(session_id, shared.engine, opening_settings(shared.engine.capabilities))
-        begun = SessionObject.begun(opened, (model_alias,) if model_alias else (), expires_at, chosen)
+        can = shared.engine.capabilities
+        catalogue = catalogue or BuiltIn(can)
+        opened = opening(session_id, shared.engine, opening_settings(can), catalogue)
+        begun = SessionObject.begun(opened, (model_alias,) if model_alias else (), expires_at, chosen, catalogue)
         self._codec = RealtimeCodec(session_id, begun=begun, carriage=carriage, offer=self._offer())
         self._outbox = Outbox(self._codec, [*watchers, self._notice], self._passed_on)
         self.session = Session(
-            session_id, shared.engine, shared.open_activity(), shared.clock, self._outbox, begun.settings, lead_s
+            session_id,
+            shared.engine,
+            shared.open_activity(),
+            shared.clock,
+            self._outbox,
+            begun.settings,
+            lead_s,
+            catalogue,
         )
         self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._code: int | None = None

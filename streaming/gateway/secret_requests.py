@@ -8,6 +8,7 @@ from uuid import uuid4
 import orjson
 from aiohttp import web
 
+from streaming.catalogue import Catalogue
 from streaming.gateway import http
 from streaming.gateway.access import Caller
 from streaming.gateway.client_secrets import DEFAULT_S, LONGEST_S, SHORTEST_S, TooManySecretsError
@@ -18,25 +19,29 @@ from streaming.tdm.conversation import opening, opening_settings
 from streaming.tdm.pipeline import Engine
 
 
-async def client_secret(request: web.Request, engine: Engine) -> web.Response:
-    """Hand out a secret with a session baked in."""
+async def client_secret(request: web.Request, engine: Engine, catalogue: Catalogue) -> web.Response:
+    """Hand out a secret with a session baked in.
+
+    Args:
+        catalogue: what the caller may choose from. The call looks again, when the secret is used.
+    """
     try:
         fields = await _fields_of(request)
         fields.only(("expires_after", "session"))
         chosen = _chosen(fields, "session")
-        begun = _begun(engine, chosen)
+        begun = _begun(engine, catalogue, chosen)
         value, expires_at = _make(request, chosen, _lifetime_s(fields))
     except (WireError, _RefusedError) as error:
         return _refusal(error)
     return web.json_response({"value": value, "expires_at": expires_at, "session": begun.render()})
 
 
-async def flat_client_secret(request: web.Request, engine: Engine) -> web.Response:
+async def flat_client_secret(request: web.Request, engine: Engine, catalogue: Catalogue) -> web.Response:
     """Hand out a secret in the way from before the GA protocol: one flat session object there and back."""
     try:
         flat = await _fields_of(request)
         chosen = flat_session.nested(flat)
-        begun = _begun(engine, chosen)
+        begun = _begun(engine, catalogue, chosen)
         value, expires_at = _make(request, chosen, _lifetime_s(flat.object("client_secret") or Fields({})))
     except (WireError, _RefusedError) as error:
         return _refusal(error)
@@ -76,10 +81,10 @@ def _chosen(fields: Fields, name: str) -> Mapping[str, Any]:
     return fields[name] or {}
 
 
-def _begun(engine: Engine, chosen: Mapping[str, Any]) -> SessionObject:
+def _begun(engine: Engine, catalogue: Catalogue, chosen: Mapping[str, Any]) -> SessionObject:
     """The session as a call with these fields would begin it: checked now, while somebody can mend them."""
-    opened = opening(f"sess_{uuid4().hex[:24]}", engine, opening_settings(engine.capabilities))
-    return SessionObject.begun(opened, (), None, chosen)
+    opened = opening(f"sess_{uuid4().hex[:24]}", engine, opening_settings(engine.capabilities), catalogue)
+    return SessionObject.begun(opened, (), None, chosen, catalogue)
 
 
 def _lifetime_s(fields: Fields) -> int:

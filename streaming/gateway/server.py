@@ -14,6 +14,7 @@ from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler
 
 from omni.model import OmniModel
+from streaming.catalogue import BuiltIn, Catalogue
 from streaming.config import Config
 from streaming.events import Closed
 from streaming.gateway import http
@@ -142,13 +143,14 @@ class Gateway:
             http.add_page(app, page)
         return app
 
-    def _with_engine(self, handler: Callable[[web.Request, Engine], Awaitable[web.Response]]) -> Handler:
-        """A handler that needs to know what the model can do."""
+    def _with_engine(self, handler: Callable[[web.Request, Engine, Catalogue], Awaitable[web.Response]]) -> Handler:
+        """A handler that needs to know what the model can do, and what its caller may choose from."""
 
         async def handle(request: web.Request) -> web.StreamResponse:
             if self._service is None:
                 return http.error_response(503, "not_ready", "the models are still being loaded; try again in a moment")
-            return await handler(request, self._service.worker)
+            worker = self._service.worker
+            return await handler(request, worker, BuiltIn(worker.capabilities))
 
         return handle
 
@@ -221,6 +223,7 @@ class Gateway:
                 watchers=watchers,
                 carriage=peer.carriage if peer else WEBSOCKET,
                 lead_s=peer.lead_s if peer else LEAD_S,
+                catalogue=BuiltIn(service.worker.capabilities),
             )
         except BaseException:
             visit.leave()  # a call that never was must not count for ever

@@ -6,7 +6,19 @@ from typing import Protocol
 
 from omni.model import Capabilities
 from omni.types import Reply, ToolCall, ToolOutput, Unit, Voice
-from streaming.events import AudioPart, Event, Fault, ImagePart, Item, Opened, ReplyOptions, Settings, TurnDetection
+from streaming.catalogue import Catalogue
+from streaming.events import (
+    AudioPart,
+    Event,
+    Fault,
+    ImagePart,
+    Item,
+    Opened,
+    RefusedError,
+    ReplyOptions,
+    Settings,
+    TurnDetection,
+)
 from streaming.tdm.clock import Clock
 from streaming.tdm.dialogue import Dialogue, text_of
 from streaming.tdm.jobs import Listen, Open
@@ -40,28 +52,29 @@ def opening_settings(capabilities: Capabilities) -> Settings:
     return Settings(transcribes=False, turn_detection=TurnDetection(silence_s=WORDLESS_SILENCE_S))
 
 
-def opening(session_id: str, engine: Engine, settings: Settings) -> Opened:
+def opening(session_id: str, engine: Engine, settings: Settings, catalogue: Catalogue) -> Opened:
     """What a session says first."""
-    can = engine.capabilities
-    return Opened(
-        session_id,
-        can.name,
-        engine.timing,
-        settings,
-        tuple(voice.name for voice in can.voices),
-        can.sees,
-        can.calls_tools,
-    )
+    return Opened(session_id, engine.capabilities, engine.timing, settings, catalogue.voices())
 
 
 class Conversation:
     """Keeps the model's state in step with the dialogue and the settings."""
 
-    def __init__(self, session_id: str, engine: Engine, clock: Clock, outlet: Outlet, settings: Settings) -> None:
+    def __init__(  # noqa: PLR0917
+        self,
+        session_id: str,
+        engine: Engine,
+        clock: Clock,
+        outlet: Outlet,
+        settings: Settings,
+        catalogue: Catalogue,
+    ) -> None:
         self.capabilities = engine.capabilities
         self.timing = engine.timing
         self.outlet = outlet
+        self.catalogue = catalogue
         self.settings = self.possible(settings)
+        self._voice = self._found(self.settings.voice)
         self.dialogue = Dialogue()
         self.pipeline = Pipeline(session_id, engine, clock, self._lost)
         self.recent = Recent(engine.timing)
@@ -79,11 +92,22 @@ class Conversation:
         tools = settings.tools if can.calls_tools else ()
         return replace(settings, transcribes=settings.transcribes and can.transcribes, tools=tools)
 
+    def change(self, settings: Settings) -> None:
+        """Be set to these from now on.
+
+        Raises:
+            RefusedError: they name a voice that is not there. Nothing has changed then.
+        """
+        if settings.voice != self.settings.voice:
+            # the voice in use is kept here: whoever removes it from the catalogue takes it from nobody's call
+            self._voice = self._found(settings.voice)
+        self.settings = settings
+
     def rebuild(self) -> None:
         """Make the model's state anew from the settings and the dialogue."""
         self.stale = self.unfit = False
         self.written = frozenset(item.id for item in self.dialogue)
-        self.pipeline.tell(Open(self.settings.instructions, self._voice()))
+        self.pipeline.tell(Open(self.settings.instructions, self._voice))
         for item in [*self.dialogue][-MAX_REPLAYED:]:
             self.inform(item)
 
@@ -126,8 +150,14 @@ class Conversation:
             message = f"{dropped_s:.1f} s of this turn were lost: the engine is too slow for so much sound."
             self.outlet.send(Fault("server_error", "sound_dropped", message))
 
-    def _voice(self) -> Voice | None:
-        return next((voice for voice in self.capabilities.voices if voice.name == self.settings.voice), None)
+    def _found(self, name: str | None) -> Voice | None:
+        if name is None:
+            return None
+        voice = self.catalogue.voice(name)
+        if voice is None:
+            listed = ", ".join(self.catalogue.voices()) or "none: this model does not speak"
+            raise RefusedError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.")
+        return voice
 
     def _units(self, item: Item) -> Iterator[Unit]:
         """What the model is told of an item: of speech the sound, if that is kept, else the words."""

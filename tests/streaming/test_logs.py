@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from omni.model import Capabilities
 from omni.timing import Timing
 from streaming import logs
 from streaming.events import Closed, Fault, Opened, Settings, UserTranscript
@@ -22,7 +23,7 @@ def _quiet_afterwards() -> Iterator[None]:
 def watch_all(level: str, as_json: bool) -> None:
     logs.configure(level, as_json=as_json)
     log = logs.SessionLog("sess_1", "127.0.0.1")
-    log.watch(Opened("sess_1", "nano", Timing(), Settings(), ("a",)))
+    log.watch(Opened("sess_1", Capabilities("nano", (), sees=True, transcribes=True), Timing(), Settings(), ()))
     log.watch(UserTranscript("item_1", "my secret", final=True, duration_s=1.0))
     log.watch(Fault("server_error", "engine_failed", "the model stumbled"))
     log.watch(Closed("client", "the client hung up"))

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from omni.model import Capabilities
 from omni.timing import Timing
 from streaming.events import AudioPart, Closed, Fault, Item, Measured, Opened, ResponseEnded, ResponseSpeech, Settings
 from streaming.metrics import Metrics
@@ -12,7 +13,7 @@ def test_events_become_counts_and_latencies() -> None:
     metrics = Metrics(timing.output_rate)
     item = Item("item_1", "assistant", (AudioPart("hello", 1.0),))
     for event in (
-        Opened("sess_1", "nano", timing, Settings(), ("a",)),
+        Opened("sess_1", Capabilities("nano", (), sees=True, transcribes=True), timing, Settings(), ()),
         ResponseSpeech("resp_1", "item_1", np.zeros(timing.output_rate, np.float32), "hello", 0.0, 1),
         Measured("resp_1", 0.45, 0.05),
         Measured("resp_2", 9.0, 0.2),

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from omni.model import Capabilities
 from omni.timing import Timing
 from streaming.events import (
     Cleared,
@@ -92,6 +93,19 @@ def error_message(kind: str, code: str, message: str, param: str | None, event_i
     """OpenAI's error event; event_id is the client's."""
     error = {"type": kind, "code": code, "message": message, "param": param, "event_id": event_id}
     return names.ERROR, {"error": error}
+
+
+def capabilities_object(can: Capabilities) -> dict[str, Any]:
+    """What a client's page needs to know of the model, as JSON."""
+    return {
+        "vision": can.sees,
+        "transcription": can.transcribes,
+        "tools": can.calls_tools,
+        "makes_voices": can.makes_voices,
+        "changes_voice": can.changes_voice,
+        "modes": can.modes,
+        "languages": can.languages,
+    }
 
 
 def timing_object(timing: Timing) -> dict[str, int]:

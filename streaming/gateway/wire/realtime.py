@@ -44,7 +44,7 @@ from streaming.gateway.wire.connection import Acknowledged, Heartbeat, read_conn
 from streaming.gateway.wire.deferred import Undecoded, picture_of_base64
 from streaming.gateway.wire.fields import Fields, WireError, decode_base64
 from streaming.gateway.wire.items import ItemReader
-from streaming.gateway.wire.messages import Message, error_message, message_of, timing_object
+from streaming.gateway.wire.messages import Message, capabilities_object, error_message, message_of, timing_object
 from streaming.gateway.wire.responses import Answer, read_response
 from streaming.gateway.wire.session_object import SessionObject
 from streaming.gateway.wire.transcripts import StableText
@@ -322,11 +322,10 @@ class RealtimeCodec:
     def _opened(self, event: Opened) -> list[Message]:
         session = self._begun or SessionObject.opened(event, self._model_aliases, self._expires_at)
         self._session = replace(session, settings=event.settings, notes=())
-        can = {"vision": event.sees, "transcription": event.settings.transcribes, "tools": event.calls_tools}
         extension = {
             "timing": timing_object(event.timing),
             "voices": event.voices,
-            "capabilities": can,
+            "capabilities": capabilities_object(event.capabilities),
             **self._offer,
         }
         created: Message = (names.SESSION_CREATED, {"session": self._session.render(), "omni": extension})

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from omni.model import Capabilities
 from omni.timing import Timing
+from streaming.catalogue import BuiltIn, Catalogue
 from streaming.events import Opened, Settings, TurnDetection
 from streaming.gateway.wire.audio import AudioFormat
 from streaming.gateway.wire.fields import Fields, WireError
@@ -40,8 +42,9 @@ class SessionObject:
     """What the wire knows of a session beside its Settings. Replaced as a whole by each update."""
 
     id: str
-    model: str
-    voices: tuple[str, ...]
+    can: Capabilities
+    catalogue: Catalogue
+    """what its caller may choose from; looked up anew each time"""
     timing: Timing
     settings: Settings
     turn_defaults: TurnDetection
@@ -53,29 +56,37 @@ class SessionObject:
     input_format: AudioFormat = "audio/pcm"
     output_format: AudioFormat = "audio/pcm"
     eagerness: str = "auto"
-    calls_tools: bool = False
-    """the model can ask for functions"""
     notes: tuple[WireError, ...] = field(default=(), compare=False)
     """what the latest update asked for and did not get"""
 
     @classmethod
-    def opened(cls, event: Opened, model_aliases: tuple[str, ...], expires_at: int | None) -> "SessionObject":
-        """As the session was opened."""
+    def opened(
+        cls,
+        event: Opened,
+        model_aliases: tuple[str, ...],
+        expires_at: int | None,
+        catalogue: Catalogue | None = None,
+    ) -> "SessionObject":
+        """As the session was opened; without a catalogue, with the model's own voices."""
         return cls(
             id=event.session_id,
-            model=event.model,
-            voices=event.voices,
+            can=event.capabilities,
+            catalogue=catalogue or BuiltIn(event.capabilities),
             timing=event.timing,
             settings=event.settings,
             turn_defaults=event.settings.turn_detection or TurnDetection(),
             model_aliases=model_aliases,
             expires_at=expires_at,
-            calls_tools=event.calls_tools,
         )
 
     @classmethod
     def begun(
-        cls, event: Opened, model_aliases: tuple[str, ...], expires_at: int | None, chosen: Mapping[str, Any]
+        cls,
+        event: Opened,
+        model_aliases: tuple[str, ...],
+        expires_at: int | None,
+        chosen: Mapping[str, Any],
+        catalogue: Catalogue | None = None,
     ) -> "SessionObject":
         """As it was opened, but for what was chosen before it: with a secret, or in the request that opened it.
 
@@ -84,16 +95,30 @@ class SessionObject:
         """
         named = chosen.get("model")
         aliases = (*model_aliases, named) if isinstance(named, str) else model_aliases
-        return cls.opened(event, aliases, expires_at).merged(Fields(chosen, "session"), has_spoken=False)
+        opened = cls.opened(event, aliases, expires_at, catalogue)
+        return opened.merged(Fields(chosen, "session"), has_spoken=False)
+
+    @property
+    def model(self) -> str:
+        """The model's own name."""
+        return self.can.name
+
+    @property
+    def calls_tools(self) -> bool:
+        """The model can ask for functions."""
+        return self.can.calls_tools
 
     @property
     def voice(self) -> str | None:
         """The name of the voice in use."""
-        return self.settings.voice or self._default_voice
+        return self.name_of(self.settings.voice)
 
-    @property
-    def _default_voice(self) -> str | None:
-        return self.voices[0] if self.voices else None
+    def name_of(self, voice: str | None) -> str | None:
+        """The name of a voice that a client named by its name or id; None stands for the default."""
+        if voice is None:
+            return next(iter(self.catalogue.voices()), None)
+        found = self.catalogue.voice(voice)
+        return voice if found is None else found.name
 
     def render(self) -> dict[str, Any]:
         """The session object as JSON."""
@@ -205,7 +230,7 @@ class SessionObject:
             merged = replace(merged, output_format=format_of(fields, self.timing))
         if "voice" in fields:
             voice = self.voice_of(fields)
-            if has_spoken and (voice or self._default_voice) != self.voice:
+            if has_spoken and self.name_of(voice) != self.voice:
                 raise WireError(
                     "cannot_update_voice",
                     f"The voice stays '{self.voice}' once the assistant has spoken; open another session to change it.",
@@ -220,17 +245,18 @@ class SessionObject:
         return merged
 
     def voice_of(self, fields: Fields) -> str | None:
-        """The voice that a field "voice" names; None for the default.
+        """The voice that a field "voice" names, as it names it; None for the default.
 
         Raises:
             WireError: there is no such voice.
         """
         name = _voice_name(fields)
-        if name is None or name in self.voices:
+        # one that was removed goes on for who uses it
+        if name is None or name == self.settings.voice or self.catalogue.voice(name) is not None:
             return name
-        if name in OPENAI_VOICES and self.voices:
-            return self.voices[OPENAI_VOICES.index(name) % len(self.voices)]
-        listed = ", ".join(self.voices) or "none: this model does not speak"
+        if name in OPENAI_VOICES and (own := self.can.voices):
+            return own[OPENAI_VOICES.index(name) % len(own)].name
+        listed = ", ".join(self.catalogue.voices()) or "none: this model does not speak"
         raise WireError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.", fields.path("voice"))
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from omni.model import Capabilities
 from omni.timing import Timing
-from omni.types import Pcm, ToolCall, ToolOutput
+from omni.types import Pcm, ToolCall, ToolOutput, Voice
 from streaming.events import (
     AudioPart,
     Cleared,
@@ -44,7 +45,8 @@ from streaming.gateway.wire.realtime import Inbound, RealtimeCodec
 
 TIMING = Timing()
 VOICES = ("ava", "joe")
-OPENED = Opened("sess_1", "nano", TIMING, Settings(instructions="Be kind."), VOICES, sees=True)
+CAPABILITIES = Capabilities("nano", tuple(Voice(name) for name in VOICES), sees=True, transcribes=True)
+OPENED = Opened("sess_1", CAPABILITIES, TIMING, Settings(instructions="Be kind."), VOICES)
 PCM: Pcm = np.array([0.0, 0.5, -0.5, 1.0], np.float32)
 
 
@@ -147,15 +149,26 @@ def picture_base64(kind: str = "JPEG", size: tuple[int, int] = (8, 6)) -> str:
 
 
 def described(value: Any) -> Any:
-    """A command as plain JSON: class name and fields, arrays by their length, errors by code and param."""
+    """A command as plain JSON: class name and fields that are not as by default, arrays by their length."""
     if isinstance(value, np.ndarray):
         return f"array of {value.shape[0]}"
     if dataclasses.is_dataclass(value):
-        fields = {field.name: described(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"is": type(value).__name__, **fields}
+        fields = {
+            field.name: getattr(value, field.name) for field in dataclasses.fields(value) if _differs(field, value)
+        }
+        return {"is": type(value).__name__, **{name: described(one) for name, one in fields.items()}}
     if isinstance(value, tuple | list):
         return [described(one) for one in value]
     return value
+
+
+def _differs(field: "dataclasses.Field[Any]", value: Any) -> bool:
+    """A field is not as it is where nothing is said."""
+    one = getattr(value, field.name)
+    if isinstance(one, np.ndarray):
+        return True
+    default = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+    return bool(one != default)
 
 
 def finished(inbound: list[Inbound]) -> list[Any]:

@@ -2,6 +2,8 @@
 
 import pytest
 
+from omni.model import Capabilities
+from omni.types import Voice
 from streaming.events import Opened, Settings
 from streaming.gateway.wire.fields import Fields, WireError
 from streaming.gateway.wire.flat_session import flattened, nested
@@ -25,7 +27,8 @@ FLAT = {
 
 
 def begun(flat: dict[str, object]) -> SessionObject:
-    opened = Opened("sess_1", "nano", TIMING, Settings(), ("heart", "oak"))
+    can = Capabilities("nano", (Voice("heart"), Voice("oak")), sees=True, transcribes=True)
+    opened = Opened("sess_1", can, TIMING, Settings(), ("heart", "oak"))
     return SessionObject.begun(opened, (), None, nested(Fields(flat)))
 
 

@@ -2,9 +2,11 @@ from typing import Any
 
 import pytest
 
+from omni.types import Voice
 from streaming.events import Settings, TurnDetection
 from streaming.gateway.wire.fields import Fields, WireError
 from streaming.gateway.wire.session_object import SessionObject
+from tests.cast import Cast
 from tests.streaming.gateway.wire.samples import OPENED
 
 
@@ -66,7 +68,7 @@ def test_the_model_may_be_named_but_not_changed() -> None:
 
 def test_the_first_name_that_a_client_gives_the_model_is_taken_and_no_other() -> None:
     session = merged(SessionObject.opened(OPENED, (), None), model="gpt-realtime")
-    assert session.render()["model"] == OPENED.model
+    assert session.render()["model"] == OPENED.capabilities.name
     merged(session, model="gpt-realtime")
     with pytest.raises(WireError) as caught:
         merged(session, model="another")
@@ -82,6 +84,20 @@ def test_a_voice_of_openai_gets_one_of_ours_always_the_same() -> None:
 
 def test_the_default_voice_by_name_is_no_change_after_speech() -> None:
     assert merged(opened(), has_spoken=True, audio={"output": {"voice": "ava"}}).voice == "ava"
+
+
+def test_voices_are_looked_up_as_they_are_now_and_one_in_use_stays() -> None:
+    cast = Cast(OPENED.capabilities)
+    session = SessionObject.opened(OPENED, (), None, cast)
+    with pytest.raises(WireError, match="Voices: ava, joe") as caught:
+        merged(session, audio={"output": {"voice": "Ann"}})
+    assert (caught.value.code, caught.value.param) == ("voice_not_found", "session.audio.output.voice")
+    cast.made["voice_1"] = Voice("Ann")
+    for named in ("Ann", "voice_1", {"id": "voice_1"}):
+        assert merged(session, audio={"output": {"voice": named}}).voice == "Ann"
+    session = merged(session, audio={"output": {"voice": "Ann"}})
+    cast.made.clear()
+    assert merged(session, has_spoken=True, audio={"output": {"voice": "Ann"}}).voice == "Ann"
 
 
 def test_tools_are_declined_and_the_rest_holds() -> None:

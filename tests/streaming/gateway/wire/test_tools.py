@@ -13,12 +13,13 @@ from tests.streaming.gateway.wire.samples import OPENED, finished
 
 WEATHER = {"type": "function", "name": "weather", "description": "The weather.", "parameters": {"type": "object"}}
 TOOL = Tool("weather", "The weather.", '{"type":"object"}')
+CALLING = replace(OPENED, capabilities=replace(OPENED.capabilities, calls_tools=True))
 
 
 def decoded(kind: str, **fields: Any) -> Any:
     """The only thing that a message becomes, where the model can call functions."""
     codec = RealtimeCodec("sess_1")
-    codec.encode(replace(OPENED, calls_tools=True))
+    codec.encode(CALLING)
     (one,) = finished(codec.decode(orjson.dumps({"type": kind, **fields})))
     return one
 
@@ -29,7 +30,7 @@ def updated(**session: Any) -> Any:
 
 def test_tools_of_a_session_are_kept_and_shown() -> None:
     codec = RealtimeCodec("sess_1")
-    (opened,) = codec.encode(replace(OPENED, calls_tools=True))
+    (opened,) = codec.encode(CALLING)
     assert orjson.loads(opened)["omni"]["capabilities"]["tools"] is True
     session = {"tools": [WEATHER], "tool_choice": {"type": "function", "name": "weather"}}
     (update,) = codec.decode(orjson.dumps({"type": "session.update", "session": session}))
@@ -75,7 +76,7 @@ def test_what_is_no_function_is_refused(tools: Any, param: str) -> None:
 
 def test_a_schema_that_is_nested_too_deeply_is_refused() -> None:
     codec = RealtimeCodec("sess_1")
-    codec.encode(replace(OPENED, calls_tools=True))
+    codec.encode(CALLING)
     schema = b'{"a":' * 500 + b"1" + b"}" * 500
     tool = b'{"type":"function","name":"f","parameters":' + schema + b"}"
     (refused,) = codec.decode(b'{"type":"session.update","session":{"tools":[' + tool + b"]}}")
