@@ -47,6 +47,11 @@ MOST_TRACKS, MOST_CANDIDATES = 16, 256
 """of an offer; each of them costs memory and time"""
 CUT_OFF_S = 1.0
 """a peer that spoke, and of which no packet came for so long, does not hear either: an answer waits for it"""
+QUIET_CUT_OFF_S = 2.0
+"""… one that did not speak, and was spoken to for so long. The words of an answer go by the channel, which confirms
+what it gets, so that something comes of such a peer too"""
+_AGAIN_S = 0.2
+"""sound that left so shortly before the last packet came met the same trouble on its way"""
 _LISTENER_S = 0.08
 """sound that a browser keeps back to play evenly: 0.09 in Chromium on a busy machine"""
 _CHECK_S = 0.25
@@ -225,13 +230,19 @@ class Peer:
                     self._player.network_s = stats.roundTripTime / 2 + _LISTENER_S
             if self._overfull:
                 self._inbox.end(Closed("client", "a message is far longer than was agreed on; send shorter ones"))
-            spoke_s = self._microphone.latest_s
-            if now_s - since_s > CUT_OFF_S and since_s - spoke_s < _CHECK_S + _FLOWING_S:
-                self._player.pause(spoke_s)
+            if self._is_cut_off(now_s, since_s):
+                self._player.pause(max(since_s - _CHECK_S, self._microphone.latest_s) - _AGAIN_S)
             # of one without sound nothing need come: ICE itself notices, later, that it is gone
             if now_s - since_s > SILENT_S and self._has_sound:
                 self._lost()
             await self._clock.sleep_until(now_s + _CHECK_S)
+
+    def _is_cut_off(self, now_s: float, since_s: float) -> bool:
+        """Whether a peer of which the last packet came then would have sent another if it could."""
+        if since_s - self._microphone.latest_s < _CHECK_S + _FLOWING_S:
+            return now_s - since_s > CUT_OFF_S
+        begun_s = self._player.first_sent_s(since_s)
+        return self._has_channel and begun_s is not None and now_s - begun_s > QUIET_CUT_OFF_S
 
 
 def replace_jitter_buffer(receiver: RTCRtpReceiver, buffer: object) -> None:

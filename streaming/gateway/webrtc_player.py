@@ -106,7 +106,9 @@ class Player(MediaStreamTrack):
         self._queue: deque[_Piece] = deque()
         self._sent: deque[tuple[float, _Piece]] = deque(maxlen=_KEPT)
         """what has left, and when"""
+        self._ramp: Pcm = np.linspace(0, 1, self._n_frame, dtype=np.float32)
         self._paused = False
+        self._rising = False
         self._fading: Pcm | None = None
         self._heard: Heard | None = None
         self._n_unreported = 0
@@ -138,8 +140,13 @@ class Player(MediaStreamTrack):
             self._heard = Heard(piece.item_id, piece.at_s)
         self._tell(0.0)
 
+    def first_sent_s(self, since_s: float) -> float | None:
+        """When sound first left since a moment of the clock; None: none has."""
+        return next((at_s for at_s, _ in self._sent if at_s >= since_s), None)
+
     def go_on(self) -> None:
         """The listener is there again."""
+        self._rising = self._rising or self._paused
         self._paused = False
 
     async def recv(self) -> "Packet[Stream]":
@@ -170,6 +177,8 @@ class Player(MediaStreamTrack):
             pcm, self._fading = self._fading, None
         elif self._queue and not self._paused:
             pcm = self._take()
+            if self._rising:
+                pcm, self._rising = pcm * self._ramp, False
             self._n_unreported += 1
             if self._n_unreported >= _REPORT_EVERY or not self._queue:
                 self._tell(self.network_s)
@@ -202,7 +211,7 @@ class Player(MediaStreamTrack):
         """Fade out within a packet, and forget the rest."""
         if not self._queue:
             return
-        self._fading = self._take() * np.linspace(1, 0, self._n_frame, dtype=np.float32)
+        self._fading = self._take() * self._ramp[::-1]
         self._queue.clear()
         self._sent.clear()
         # what has left will be heard, also what is still on its way

@@ -11,10 +11,10 @@ import numpy as np
 from aiortc import RTCPeerConnection
 
 from omni.timing import Timing
-from omni.types import Delta
+from omni.types import Delta, SpeechDelta
 from scripts.bench_suite.client import server_vad
 from scripts.bench_suite.rtc_client import RtcCall, rtc_call
-from scripts.bench_suite.scripted_server import ANSWER, SteadyState
+from scripts.bench_suite.scripted_server import ANSWER, SteadyModel, SteadyState
 from streaming.config import Config
 from streaming.gateway.listening import listening
 from streaming.gateway.opus import OpusDecoder
@@ -23,12 +23,15 @@ from streaming.gateway.webrtc_player import OpusEncoder
 from streaming.tdm.clock import SystemClock
 from tests.chunks import Samples
 from tests.streaming.gateway.place import Loudness
-from tests.streaming.impairments import EVEN, LEVELS, OUTAGE, Network, Trouble, voiced
+from tests.streaming.impairments import EVEN, LEVELS, OUTAGE, PACKET_S, Network, Trouble, voiced
 from tests.streaming.line import TonesModel
 
 RATE = Timing().input_rate
 N_PACKET = Timing().packet_samples
 DONE = "response.done"
+PER_NOTE = 15
+"""packets of one"""
+NOTES_HZ = 300 * 1.2 ** np.arange(len(ANSWER))
 
 
 class Wire:
@@ -108,11 +111,24 @@ class BriefTones(TonesModel):
         return super()._speak(state)
 
 
+class Scale(SteadyModel):
+    """Says a scale to everything: each word a tone of its own."""
+
+    def _speak(self, state: SteadyState) -> list[Delta]:
+        number, deltas = state.n_spoken, super()._speak(state)
+        if number == len(ANSWER) or number is None:
+            return deltas
+        rate = self.timing.output_rate
+        time_s = np.arange(round(PER_NOTE * PACKET_S * rate)) / rate
+        sung = (0.3 * np.sin(2 * np.pi * NOTES_HZ[number] * time_s)).astype(np.float32)
+        return [SpeechDelta(sung, delta.words) for delta in deltas if isinstance(delta, SpeechDelta)]
+
+
 @asynccontextmanager
-async def calling(voice: Voice) -> AsyncIterator[tuple[RtcCall, Wire]]:
+async def calling(voice: Voice, model: SteadyModel) -> AsyncIterator[tuple[RtcCall, Wire]]:
     gateway = Gateway(Config(), None, SystemClock())
     async with listening(gateway, "127.0.0.1", 0) as address:
-        gateway.start(BriefTones(), Loudness())
+        gateway.start(model, Loudness())
         async with (
             aiohttp.ClientSession() as http,
             rtc_call(http, address, voice.packet, server_vad(320)) as call,
@@ -136,7 +152,7 @@ def audible_turns(call: RtcCall) -> int:
 
 async def test_a_call_goes_on_through_loss_and_an_outage() -> None:
     voice = Voice()
-    async with calling(voice) as (call, wire):
+    async with calling(voice, BriefTones()) as (call, wire):
 
         async def ask() -> float:
             """Seconds from the question's beginning until its answer was heard to its end."""
@@ -160,3 +176,42 @@ async def test_a_call_goes_on_through_loss_and_an_outage() -> None:
         assert len([event for event in call.caller.events if event.type == DONE]) == 4
         assert not [event for event in call.caller.events if event.type == "error"]
         assert audible_turns(call) == 4  # the answer to what was cut off waited for the end of the outage
+
+
+def notes(call: RtcCall) -> list[int]:
+    """Which notes of the scale the caller heard, one after another."""
+    decoder, heard = OpusDecoder(RATE), []
+    for arrival in call.ear.arrivals:
+        sound = decoder.decode(arrival.payload)
+        if np.abs(sound).max(initial=0) > 0.1:
+            hz = np.abs(np.fft.rfft(sound, 4 * RATE)).argmax() / 4
+            heard.append(int(np.abs(np.log(NOTES_HZ / hz)).argmin()))
+    return heard
+
+
+async def broken_off(*, muted: bool) -> list[int]:
+    """What is heard of a scale whose fourth note an outage of 5 s breaks off."""
+    voice = Voice()
+    async with calling(voice, Scale()) as (call, wire):
+        voice.say(voiced(0.5))
+        await call.caller.wait_for(lambda event: event.type == "output_audio_buffer.started", 20)
+        if muted:
+            call.connection.getSenders()[0].replaceTrack(None)
+        await asyncio.sleep(1.0)
+        wire.turn(OUTAGE)
+        await asyncio.sleep(5.0)
+        wire.turn(EVEN)
+        done = await call.caller.wait_for(lambda event: event.type == DONE, 20)
+        assert done.data["response"]["status"] == "completed"
+        async with asyncio.timeout(10):
+            while notes(call).count(len(ANSWER) - 1) <= PER_NOTE / 2:  # noqa: ASYNC110
+                await asyncio.sleep(0.1)
+        return notes(call)
+
+
+async def test_of_an_answer_that_an_outage_breaks_off_nothing_is_lost() -> None:
+    """Whether packets of the caller stay away, or were not expected."""
+    for heard in await asyncio.gather(broken_off(muted=False), broken_off(muted=True)):
+        assert all(heard.count(note) > PER_NOTE / 2 for note in range(len(ANSWER)))
+        # about half a second of it twice
+        assert len(heard) < PER_NOTE * len(ANSWER) + 0.7 / PACKET_S
