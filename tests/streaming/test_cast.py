@@ -24,7 +24,7 @@ def test_each_says_who_it_is_how_it_talks_and_greets(entry: Entry) -> None:
     character = entry.character
     assert entry.built_in
     persona, *lines = character.who.split("\n")
-    assert persona.startswith(f"You are {character.name.split()[-1]}") or f"You are {character.name}" in persona
+    assert any(persona.startswith(f"You are {name}") for name in (character.name, *character.name.split()))
     assert len(persona.split()) <= 60
     assert len(character.who.split()) <= 200
     asked, told = lines[::2], lines[1::2]
