@@ -26,6 +26,9 @@ EARLY_S, LATE_S = 1.0, 10.0
 """a packet that differs by more from the fastest was timed by another clock: the sender began anew"""
 RESYNC_S = 1.0
 """after so long with packets, all too late, the network has become slower for good"""
+STEADY_S, STEADY_JITTER_S = 0.2, 0.15
+"""… and after so long, if they come no less evenly than this: a burst that was held up somewhere does not. Or the
+sender's clock has stood still, as that of a microphone does which something interrupts"""
 CAPACITY = 128
 """packets that may wait here; the oldest then gives way"""
 
@@ -68,7 +71,8 @@ class Jitter:
         self._ticks = 0
         """length of that packet"""
         self._fastest_s = 0.0
-        self._late_since_s: float | None = None
+        self._behind: dict[int, tuple[float, _Packet]] = {}
+        """packets that were too late since the last that was not, and when they came; by timestamp"""
         self.patience_s = START_S
         """how long after the fastest would have come a missing packet is given up"""
         self.n_lost = 0
@@ -98,18 +102,16 @@ class Jitter:
             self.n_repeated += 1
             return
         late = at - self._next < -(self._ticks // 2)
-        if late and self._late_since_s is None:
-            self._late_since_s = arrival_s
-        elif not late:
-            self._late_since_s = None
-        if self._begins_anew(transit_s, arrival_s):
+        if self._timed_anew(transit_s):
             self._restart(at, ticks)
             late = False
         self._learn(at, transit_s)
+        packet = _Packet(sequence, payload, ticks)
         if late:
-            self.n_late += 1
+            self._fall_behind(at, packet, arrival_s)
             return
-        self._waiting[at] = _Packet(sequence, payload, ticks)
+        self._behind.clear()
+        self._waiting[at] = packet
         if len(self._waiting) > CAPACITY:
             del self._waiting[min(self._waiting)]
             self.n_late += 1
@@ -129,17 +131,31 @@ class Jitter:
         self.n_lost += 1
         return Gap.LOST
 
-    def _begins_anew(self, transit_s: float, arrival_s: float) -> bool:
-        if not self._transits or not -EARLY_S < transit_s - self._fastest_s < LATE_S:
-            return True
-        return self._late_since_s is not None and arrival_s - self._late_since_s > RESYNC_S
+    def _timed_anew(self, transit_s: float) -> bool:
+        return not self._transits or not -EARLY_S < transit_s - self._fastest_s < LATE_S
+
+    def _fall_behind(self, at: int, packet: _Packet, arrival_s: float) -> None:
+        """Drop a packet that is too late, unless all are: then the stream is taken up anew with the first of them."""
+        self.n_late += 1
+        self._behind[at] = (arrival_s, packet)
+        behind_s = arrival_s - next(iter(self._behind.values()))[0]
+        transits = {then: came_s - then / self._ticks_per_s for then, (came_s, _) in self._behind.items()}
+        steady = max(transits.values()) - min(transits.values()) <= STEADY_JITTER_S
+        if behind_s > RESYNC_S or (steady and behind_s >= STEADY_S):
+            behind, first = self._behind, min(self._behind)
+            self._restart(first, behind[first][1].ticks)
+            self._waiting = {then: late for then, (_, late) in behind.items()}
+            for then, transit_s in transits.items():
+                self._learn(then, transit_s)
+        elif len(self._behind) > CAPACITY:
+            del self._behind[min(self._behind)]
 
     def _restart(self, at: int, ticks: int) -> None:
         self._waiting.clear()
         self._transits.clear()
         self._ranked.clear()
+        self._behind = {}
         self._next, self._ticks = at, ticks
-        self._late_since_s = None
         self.n_restarts += 1
 
     def _learn(self, at: int, transit_s: float) -> None:
