@@ -1,0 +1,30 @@
+// A second camera, and a screen to share: each shows a word. They are MediaStreams like any other; the first camera is
+// the browser's own.
+
+{
+  const devices = navigator.mediaDevices;
+  const real = { ask: devices.getUserMedia.bind(devices), list: devices.enumerateDevices.bind(devices) };
+
+  function showing(text) {
+    const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 480 });
+    const pen = canvas.getContext("2d");
+    const draw = () => {
+      pen.fillStyle = "white";
+      pen.fillRect(0, 0, 640, 480);
+      pen.fillStyle = "black";
+      pen.font = "bold 110px sans-serif";
+      pen.textAlign = "center";
+      pen.fillText(text, 320, 280);
+    };
+    draw();
+    setInterval(draw, 100); // what is never drawn again is never sent again
+    return canvas.captureStream(10);
+  }
+
+  devices.getUserMedia = async (wanted) => {
+    if (wanted.video?.facingMode?.ideal !== "environment") return real.ask(wanted);
+    return showing("BAKERY");
+  };
+  devices.getDisplayMedia = async () => showing("INVOICE");
+  devices.enumerateDevices = async () => [...(await real.list()), { kind: "videoinput", deviceId: "back", label: "" }];
+}
