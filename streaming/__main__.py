@@ -1,4 +1,4 @@
-"""The command line: omni serve | play | chat | doctor | make-tiny | version."""
+"""The command line: omni serve | play | chat | characters | doctor | make-tiny | version."""
 
 import argparse
 import asyncio
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from omni.text.presets import PRESETS
+from streaming.command_flags import add_character_flags
 from streaming.config import INSTALL_CHECKPOINTS, NANO, Config, ConfigError, add_flags, load, nearest_flag
 
 _GROUPS = {
-    "serve": ("server", "engine", "log"),
+    "serve": ("server", "data", "engine", "log"),
     "play": ("engine", "log"),
     "chat": ("engine", "log"),
-    "doctor": ("server", "engine"),
+    "doctor": ("server", "data", "engine"),
 }
 
 
@@ -53,8 +54,8 @@ def _run(words: list[str] | None) -> int:
         print(config.as_toml(), end="")
         return 0
     _tame_threads()
-    command = {"serve": _serve, "play": _play, "chat": _chat, "doctor": _doctor}[arguments.command]
-    return command(config, arguments)
+    known = {"serve": _serve, "play": _play, "chat": _chat, "characters": _characters, "doctor": _doctor}
+    return known[arguments.command](config, arguments)
 
 
 def _hint(word: str, command: str | None, parsers: Mapping[str, argparse.ArgumentParser]) -> str:
@@ -101,6 +102,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     play.add_argument("--out", type=Path, metavar="ANSWER.wav", help="where to write what the assistant says")
     play.add_argument("--json", action="store_true", help="print the conversation and its timings as JSON")
     _add_chat(parsers["chat"])
+    about_characters = "who the assistant can be: list, show, add, edit and remove characters"
+    parsers["characters"] = commands.add_parser("characters", help=about_characters, description=about_characters)
+    add_character_flags(parsers["characters"])
     return parser, parsers
 
 
@@ -199,6 +203,17 @@ def _chat(config: Config, arguments: argparse.Namespace) -> int:
         return _complain(error, 1)
     print()
     return 0 if remark is None else _complain(remark, 0)
+
+
+def _characters(config: Config, arguments: argparse.Namespace) -> int:
+    from streaming.character_commands import CommandError, run
+
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+    try:
+        run(config.data_folder / "characters", arguments, editor)
+    except (CommandError, ValueError, OSError) as error:
+        return _complain(error, 2)
+    return 0
 
 
 def _doctor(config: Config, arguments: argparse.Namespace) -> int:

@@ -67,7 +67,7 @@ class Config:
     tls_cert: str | None = _option(None, "file with a certificate of your own and its chain, as PEM", group="server")
     tls_key: str | None = _option(None, "file with the private key of --tls-cert, as PEM", group="server")
     data_dir: str | None = _option(
-        None, "folder for what the server makes and keeps (default ~/.local/share/omni-live)", group="server"
+        None, "folder for what the server makes and keeps (default ~/.local/share/omni-live)", group="data"
     )
     max_sessions: int = _option(4, "conversations at the same time; more are told to try later", group="server")
     max_session_s: float = _option(3600.0, "longest conversation, in seconds", group="server")

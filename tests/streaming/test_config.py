@@ -13,7 +13,7 @@ from streaming.config import LANGUAGES, MODES, Config, ConfigError, add_flags, l
 
 def parse(*words: str) -> dict[str, object]:
     parser = argparse.ArgumentParser()
-    add_flags(parser, ("server", "engine", "log"))
+    add_flags(parser, ("server", "data", "engine", "log"))
     return vars(parser.parse_args(words))
 
 

@@ -1,0 +1,31 @@
+"""What the commands about characters take, kept apart from what they do: a command line must not wait for that."""
+
+import argparse
+
+from streaming.config import add_flags
+
+
+def add_character_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `omni characters` its own commands; which one it was is `action`."""
+    about = {
+        "list": "who there is",
+        "show": "print one as a file, to be changed and added again",
+        "add": "keep a new one, from a TOML file",
+        "edit": "change one, in $EDITOR, by --set, or from a file",
+        "remove": "remove one, with its picture",
+    }
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    parsers = {
+        name: actions.add_parser(name, help=text, description=text, allow_abbrev=False) for name, text in about.items()
+    }
+    for name in ("show", "edit", "remove"):
+        parsers[name].add_argument("id", help="as list shows it")
+    parsers["add"].add_argument("file", metavar="FILE.toml", help="what show prints; - for standard input")
+    edit = parsers["edit"]
+    edit.add_argument("file", nargs="?", metavar="FILE.toml", help="in place of all that it says now; - as for add")
+    edit.add_argument("--set", action="append", metavar="KEY=TEXT", help="name, greeting and so on; may be repeated")
+    edit.add_argument("--no-image", action="store_true", help="take its picture away")
+    for name in ("add", "edit"):
+        parsers[name].add_argument("--image", metavar="PICTURE", help="its picture (JPEG or PNG)")
+    for one in parsers.values():
+        add_flags(one, ("data",))
