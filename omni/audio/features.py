@@ -69,12 +69,12 @@ def hann() -> npt.NDArray[np.float32]:
 
 
 @lru_cache
-def mel_filters() -> npt.NDArray[np.float32]:
-    """Triangles of equal area [80, N_FFT / 2 + 1], evenly spaced on the Slaney mel scale."""
+def mel_filters(n_mels: int = N_MELS) -> npt.NDArray[np.float32]:
+    """Triangles of equal area [n_mels, N_FFT / 2 + 1], evenly spaced on the Slaney mel scale."""
     nyquist_hz = Timing().input_rate / 2
-    edges_hz = _mel_to_hz(np.linspace(0.0, _hz_to_mel(nyquist_hz), N_MELS + 2))
+    edges_hz = _mel_to_hz(np.linspace(0.0, _hz_to_mel(nyquist_hz), n_mels + 2))
     bins_hz = np.linspace(0.0, nyquist_hz, N_FFT // 2 + 1)
-    lower, centre, upper = (edges_hz[i : i + N_MELS, None] for i in range(3))
+    lower, centre, upper = (edges_hz[i : i + n_mels, None] for i in range(3))
     rising = (bins_hz - lower) / (centre - lower)
     falling = (upper - bins_hz) / (upper - centre)
     triangles = np.maximum(0.0, np.minimum(rising, falling))

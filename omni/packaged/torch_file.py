@@ -19,8 +19,11 @@ _MAGIC = 0x1950A86A20F9469CFC6C
 _DTYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
 
 
-def read_tensors(path: Path) -> dict[str, Tensor]:
+def read_tensors(path: Path, entry: str | None = None) -> dict[str, Tensor]:
     """The state dict in the file, name by name.
+
+    Args:
+        entry: under which name the state dict was saved; None: it is all that was saved.
 
     Raises:
         ValueError: another format, or a pickle that asks for more than tensors.
@@ -31,7 +34,8 @@ def read_tensors(path: Path) -> dict[str, Tensor]:
             raise ValueError(f"{path} is no checkpoint of torch before 1.6; reinstall the package it came with")
         _Unpickler(file, storages).load()
         _Unpickler(file, storages).load()
-        state: dict[str, _View] = _Unpickler(file, storages).load()
+        saved = _Unpickler(file, storages).load()
+        state: dict[str, _View] = saved if entry is None else saved[entry]
         for key in _Unpickler(file, storages).load():
             length = int.from_bytes(file.read(8), "little")
             storage = storages[key]

@@ -94,3 +94,10 @@ def test_a_checkpoint_cut_short_is_refused(tmp_path: Path) -> None:
     for n_bytes in (1, 16, 20):
         with pytest.raises(ValueError, match="cut short"):
             _read(tmp_path, data[:-n_bytes])
+
+
+def test_a_state_dict_may_lie_among_other_things(tmp_path: Path) -> None:
+    state = OrderedDict(a=_Tensor("1", 2, 0, (2,), (1,)))
+    path = tmp_path / "weights.pt"
+    path.write_bytes(_checkpoint({"step": 7, "model": state}, {"1": [1, 2]}))
+    assert read_tensors(path, "model")["a"].tolist() == [1, 2]
