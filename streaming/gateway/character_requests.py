@@ -1,0 +1,144 @@
+"""GET, POST and DELETE /v1/characters: who the assistant can be, those that the caller made included."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+from aiohttp import hdrs, web
+
+from streaming import character_form as form
+from streaming.character_form import CharacterError
+from streaming.characters import IMAGE_TYPES, Characters, Entry, Shelf
+from streaming.gateway import http
+from streaming.gateway.access import Caller
+from streaming.gateway.wire.fields import Fields, WireError, decode_base64
+
+_PATH = "/v1/characters"
+_MAX_BODY = form.MAX_IMAGE_BYTES * 4 // 3 + form.MAX_FILE_BYTES
+"""bytes: a picture in base64, and the texts"""
+_STATUS = {
+    "character_not_found": 404,
+    "character_not_yours": 403,
+    "key_needed": 403,
+    "image_too_large": 413,
+    "too_many_characters": 429,
+}
+"""of what is not simply wrong (400)"""
+_IMAGE_HEADERS = {
+    # A drawing (SVG) is a document that could hold programs: opened by itself it may do nothing and load nothing.
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    "X-Content-Type-Options": "nosniff",
+    # its address changes with it
+    "Cache-Control": "private, max-age=86400",
+}
+
+
+class CharacterRequests:
+    """The characters over HTTP. Files are read and written on a thread beside the event loop."""
+
+    def __init__(self, characters: Characters) -> None:
+        self._characters = characters
+
+    def add_routes(self, app: web.Application) -> None:
+        """Serve them."""
+        app.router.add_get(_PATH, self._list)
+        app.router.add_post(_PATH, self._answered(self._save))
+        app.router.add_delete(_PATH + "/{id}", self._answered(self._remove))
+        app.router.add_get(_PATH + "/{id}/image", self._image)
+
+    def _shelf(self, request: web.Request) -> Shelf:
+        caller: Caller = request[http.CALLER]
+        return self._characters.of(caller.account.owner)
+
+    async def _list(self, request: web.Request) -> web.Response:
+        shelf = self._shelf(request)
+        data = await asyncio.to_thread(lambda: [_rendered(entry, shelf) for entry in shelf.list()])
+        return web.json_response({"object": "list", "data": data})
+
+    async def _save(self, request: web.Request) -> web.Response:
+        shelf = self._writable(request)
+        fields = await _fields_of(request)
+        id_ = fields.identifier("id") or ""
+        fields.only({"id", "image", *form.LONGEST})
+        character = form.from_values({name: fields[name] for name in form.LONGEST if name in fields}, id_)
+        picture, keeps = _picture_of(fields, id_)
+        entry = await asyncio.to_thread(shelf.save, character, picture, keeps_image=keeps)
+        return web.json_response(await asyncio.to_thread(_rendered, entry, shelf), status=200 if id_ else 201)
+
+    async def _remove(self, request: web.Request) -> web.Response:
+        id_ = request.match_info["id"]
+        await asyncio.to_thread(self._writable(request).remove, id_)
+        return web.json_response({"id": id_, "object": "character.deleted", "deleted": True})
+
+    async def _image(self, request: web.Request) -> web.StreamResponse:
+        entry = await asyncio.to_thread(self._shelf(request).entry, request.match_info["id"])
+        if entry is None or entry.image is None:
+            return http.error_response(404, "image_not_found", "there is no such character, or it has no picture")
+        kind = IMAGE_TYPES[entry.image.suffix]
+        return web.FileResponse(entry.image, headers={**_IMAGE_HEADERS, hdrs.CONTENT_TYPE: kind})
+
+    def _writable(self, request: web.Request) -> Shelf:
+        caller: Caller = request[http.CALLER]
+        if caller.secret is not None:
+            # secrets go to where a key may not; what is made with them would outlive them
+            raise CharacterError("key_needed", "a secret cannot change characters: show the key itself")
+        return self._shelf(request)
+
+    def _answered(self, handler: Callable[[web.Request], Any]) -> Callable[[web.Request], Any]:
+        """A handler whose errors are told to the client."""
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            try:
+                response: web.StreamResponse = await handler(request)
+            except WireError as error:
+                return http.error_response(400, error.code, error.message, error.param)
+            except CharacterError as error:
+                return http.error_response(_STATUS.get(error.code, 400), error.code, str(error), error.param)
+            except OSError as error:
+                message = f"the server cannot keep it ({error.strerror}); whoever runs it can mend that"
+                return http.error_response(500, "not_kept", message)
+            return response
+
+        return handle
+
+
+def _rendered(entry: Entry, shelf: Shelf) -> dict[str, Any]:
+    """The character as clients read it."""
+    character = entry.character
+    image = None
+    if entry.image is not None:
+        image = f"{_PATH}/{character.id}/image?v={entry.image.stat().st_mtime_ns:x}"
+    texts = {name: getattr(character, name) for name in ("id", *form.LONGEST)}
+    return {"object": "character", **texts, "built_in": entry.built_in, "mine": shelf.mine(entry), "image": image}
+
+
+async def _fields_of(request: web.Request) -> Fields:
+    """The request's JSON object."""
+    body = bytearray()
+    async for piece in request.content.iter_any():
+        body += piece
+        if len(body) > _MAX_BODY:
+            most = form.MAX_IMAGE_BYTES // 2**20
+            raise CharacterError("image_too_large", f"a picture may have {most} MiB; scale it down", "image")
+    try:
+        values = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise WireError("invalid_json", f"The body is no JSON: {error}. Send one JSON object.") from None
+    if not isinstance(values, dict):
+        raise WireError("invalid_json", "Send one JSON object as the body.")
+    return Fields(values)
+
+
+def _picture_of(fields: Fields, id_: str) -> tuple[bytes | None, bool]:
+    """The picture that is given; and whether instead the character keeps the one that it has."""
+    url = fields.long_text("image")
+    # who sends a character back as it was read means its picture, too
+    if id_ and ("image" not in fields or (url or "").startswith(f"{_PATH}/{id_}/image")):
+        return None, True
+    if url is None:
+        return None, False
+    head, comma, data = url.partition(",")
+    if not comma or not head.startswith("data:image/") or not head.endswith(";base64"):
+        raise WireError("invalid_value", "image must be a data URL: data:image/jpeg;base64,…", "image")
+    return decode_base64(data, "image"), False
