@@ -10,21 +10,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import torch
-from torch import Tensor
 
 from omni.audio.encoder import AudioState
 from omni.checkpoint import Checkpoint, CheckpointError
+from omni.families.minicpm_o_answering import LONGEST_ANSWER, Answering
 from omni.families.minicpm_o_network import Network, Prompt, Vocabulary, check_reference, load_network, read_voices
-from omni.families.minicpm_o_state import Answer, Mark, State, later
+from omni.families.minicpm_o_state import Mark, Offer, State
 from omni.model import Capabilities, Phase
 from omni.nn.cache import KvCache
 from omni.nn.sampling import Draw, TextSampling, by_chance
-from omni.speech.streaming import Synthesis
-from omni.text.decoding import Decoding, decode
 from omni.text.template import (
+    ANSWER_START,
     SPEECH_END,
     SPEECH_START,
-    TERMINATORS,
     TURN_START,
     USER_START,
     Language,
@@ -35,26 +33,20 @@ from omni.text.template import (
     system_prompt,
     unit,
 )
-from omni.text.tokenizer import TextStream
+from omni.text.tools import answered, asked_for, offered, offers
 from omni.text.window import Ledger, Window
 from omni.timing import Timing
-from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, Unit, Voice
+from omni.types import Delta, Pcm, Reply, Tool, ToolCall, ToolOutput, Unit, Voice
 
-_BURST = 3
-"""tokens of text before the talker is asked again: as in training, and short enough to be interrupted"""
-_MAX_TOKENS = 512
-"""of an answer for which nobody sets another limit"""
 _MAX_BATCH = 8
 WINDOW = Window(limit=8_192, target=6_144)
 """tokens of context: what the released server allows a call before it begins anew; 90 s with a camera, 5 min without"""
 LONGEST = WINDOW.limit + 1_024
-"""tokens that a session comes to hold: an answer is not interrupted by forgetting"""
+"""tokens that a session comes to hold: an answer is not interrupted by forgetting, and takes LONGEST_ANSWER at most"""
 _LONGEST_TEXT = WINDOW.limit // 2
 """tokens of typed text or of instructions"""
 _MAX_TEXT_BYTES = 12_000
 """the same in bytes: what any language needs no more tokens for"""
-_LONGEST_ANSWER = 1_000
-"""tokens of an answer, whoever asks for more: with it a session stays below LONGEST"""
 _KEPT_OPENINGS = 4
 """system prompts whose caches are kept: sessions that begin alike begin at once"""
 _SAMPLING = TextSampling()
@@ -93,10 +85,8 @@ class MiniCpmO:
         self._tokenizer = tokenizer
         self._mode: Mode = mode
         self._language: Language = language
-        self._sampling = sampling
+        self._answering = Answering(network, tokenizer, sampling)
         self._new_draw = new_draw or self._by_chance
-        self._terminators = frozenset(map(tokenizer.token_id, TERMINATORS))
-        self._speech_end = tokenizer.token_id(SPEECH_END)
         self._turn_start = tokenizer.token_id(TURN_START)
         self._n_header = len(tokenizer.encode(USER_START))
         self.window = WINDOW
@@ -107,6 +97,7 @@ class MiniCpmO:
             (Voice("default", language),),
             network.seeing is not None,
             transcribes=False,
+            calls_tools=True,
             max_batch=_MAX_BATCH,
             max_text_bytes=_MAX_TEXT_BYTES,
         )
@@ -196,11 +187,19 @@ class MiniCpmO:
     def _says(self, given: Unit) -> bool:
         """There is something in it: a hundredth of a second of sound is nothing to the encoder."""
         heard = given.audio is not None and self._network.sound_text(len(given.audio))
-        return bool(heard or given.text or given.image is not None)
+        return bool(heard or given.text or given.tool or given.image is not None)
 
     def _spelled(self, given: Unit, state: State) -> str:
         """A unit in the words of the template, after what opens the turn where none is open."""
         before = closing(state.standing)
+        # Of calls and outputs as many bytes as a text may have tokens: it never has more.
+        if isinstance(given.tool, ToolCall):
+            # The calls of one answer follow its words, and one another, in one message.
+            opening = "\n" if state.standing == "completed" else before + ANSWER_START
+            return opening + asked_for(given.tool, _LONGEST_TEXT)
+        if isinstance(given.tool, ToolOutput):
+            opening = "\n" if state.standing == "user" else before + USER_START
+            return opening + answered(given.tool, _LONGEST_TEXT)
         text = self._as_text(given.text or "")
         if given.role == "assistant":
             return before + SPEECH_START + text + SPEECH_END
@@ -236,104 +235,68 @@ class MiniCpmO:
     def _keep_within(self, state: State) -> None:
         """Forget the oldest of a long conversation, unless an answer is under way."""
         if state.answer is None or state.answer.closed:
-            for start, end in state.ledger.shrink(state.cache.length, self.window):
-                self._network.llm.model.forget(state.cache, start, end)
+            self._shrink(state, self.window)
+
+    def _shrink(self, state: State, window: Window) -> None:
+        for start, end in state.ledger.shrink(state.cache.length, window):
+            self._network.llm.model.forget(state.cache, start, end)
 
     # ---------------------------------------------------------------- the assistant's turn
 
     def begin(self, state: State, reply: Reply) -> None:
-        """Close the user's turn and open the answer. Instructions for this reply alone stand right before it."""
-        if state.standing != "user" and state.glimpse is not None:
-            self.listen([Unit(image=state.glimpse)], [state])
-        if reply.instructions is not None:
-            self.listen([Unit(text=reply.instructions, role="system")], [state])
-        state.answer = Answer(reply, TextStream(self._tokenizer), state.end, state.standing)
+        """Close the user's turn and open the answer.
+
+        Functions are told of here, because only now it is known which may be called: in a system message before the
+        answer, as in training, though not at the very beginning, which lies in the cache already. They stay there
+        for the answers that follow. Instructions for this reply alone stand right before it.
+
+        Raises:
+            ValueError: what is to be said, the functions or the instructions are too long.
+        """
+        if reply.says is None:
+            if state.standing != "user" and state.glimpse is not None:
+                self.listen([Unit(image=state.glimpse)], [state])
+            if offers(reply) and not state.offered(reply.tools):
+                self._offer(state, reply.tools)
+            if reply.instructions is not None:
+                self.listen([Unit(text=reply.instructions, role="system")], [state])
+        else:
+            self._make_room(state, self._answering.script(reply.says))
+        state.answer = self._answering.begin(reply, state.end, state.standing)
         state.standing, state.texted = "interrupted", False
         state.audio.clear()
 
+    def _offer(self, state: State, tools: tuple[Tool, ...]) -> None:
+        """Tell of functions, in place of those that were told of before."""
+        content = offered(tools)
+        ids = self._tokenizer.encode(closing(state.standing) + message("system", content))
+        if len(ids) > _LONGEST_TEXT:
+            raise ValueError(
+                f"the functions take {len(ids)} tokens, and a call has room for {_LONGEST_TEXT}: offer fewer, or "
+                "describe them more briefly"
+            )
+        if state.offer is not None:
+            self._forget(state, state.offer.start, state.offer.end)
+        start = state.end
+        state.ledger.open_unit(state.cache.length)
+        self._network.read([Prompt(ids)], [state.cache])
+        state.took(Unit(role="system"))
+        state.offer = Offer(tools, start, state.end)
+
+    def _make_room(self, state: State, script: Sequence[int]) -> None:
+        """Forget what a long text would have no room beside."""
+        if len(script) > _LONGEST_TEXT:
+            raise ValueError(f"a text of {len(script)} tokens is too long to be said: send at most {_LONGEST_TEXT}")
+        if len(script) > LONGEST_ANSWER:
+            limit = self.window.limit + LONGEST_ANSWER - len(script)
+            self._shrink(state, Window(limit, min(self.window.target, limit)))
+
     def step(self, phase: Phase, states: Sequence[State]) -> list[list[Delta]]:
         """One burst of text (THINK), or one call of the talker (SPEAK), for all states together."""
-        answers = [(state, state.answer) for state in states if state.answer is not None and not state.answer.closed]
-        deltas = self._think(answers) if phase is Phase.THINK else self._speak([answer for _, answer in answers])
+        rows = [(state, state.answer) for state in states if state.answer is not None and not state.answer.closed]
+        answering = self._answering
+        deltas = answering.think(rows) if phase is Phase.THINK else answering.speak([answer for _, answer in rows])
         return [deltas.get(id(state.answer), []) for state in states]
-
-    def _think(self, answers: Sequence[tuple[State, Answer]]) -> dict[int, list[Delta]]:
-        rows = [(state, answer, self._decoding(state, answer)) for state, answer in answers if not answer.written]
-        bursts = decode(self._network.llm, [decoding for _, _, decoding in rows], _BURST)
-        return {
-            id(answer): self._wrote(state, answer, decoding, ids)
-            for (state, answer, decoding), ids in zip(rows, bursts, strict=True)
-        }
-
-    def _decoding(self, state: State, answer: Answer) -> Decoding:
-        if answer.decoding is None:
-            ids = self._tokenizer.encode(closing(answer.before) + SPEECH_START)
-            answer.first_id_at = state.end + len(ids)
-            limit = min(answer.reply.max_tokens or _MAX_TOKENS, _LONGEST_ANSWER)
-            answer.decoding = Decoding(state.cache, ids, self._sampling, state.draw, self._terminators, limit)
-        return answer.decoding
-
-    def _wrote(self, state: State, answer: Answer, decoding: Decoding, ids: Sequence[int]) -> list[Delta]:
-        """Pass a burst on to the reader and to the talker."""
-        if answer.reply.speaks and answer.speech is None:
-            answer.speech = self._synthesis().open(self._speaker(decoding), state.draw)
-        text = "".join(self._text(answer, token) for token in ids)
-        answer.n_fed = len(decoding.ids) - 1
-        answer.written, answer.completed = decoding.finished, decoding.completed
-        if (speech := answer.own_speech()) is not None:
-            self._synthesis().push(speech, text)
-            answer.captions = answer.captions.written(text)
-            if answer.written:
-                self._synthesis().end(speech)
-        deltas: list[Delta] = [TextDelta(text, last=answer.written)] if text or answer.written else []
-        if answer.written:
-            state.standing = answer.standing
-            if not answer.reply.speaks:
-                deltas.append(answer.close())
-        return deltas
-
-    def _text(self, answer: Answer, token: int) -> str:
-        """What one more token adds to the text."""
-        answer.text_ended = answer.text_ended or token == self._speech_end or token in self._terminators
-        text = "" if answer.text_ended else answer.stream.push(token)
-        answer.ends.append(answer.n_characters + len(text))
-        return text
-
-    def _speaker(self, decoding: Decoding) -> Tensor:
-        """The state at <|spk|> of the answer's opening, of which the talker makes its voice."""
-        if decoding.state is None:
-            raise RuntimeError("no burst was drawn yet")
-        opening = self._tokenizer.encode(SPEECH_START)
-        place = self._network.markers.find(opening).speaker
-        if place is None:
-            raise RuntimeError("the tokenizer does not know the template's <|spk|>")
-        return decoding.state[place - len(opening)]
-
-    def _speak(self, answers: Sequence[Answer]) -> dict[int, list[Delta]]:
-        spoken = [(answer, answer.speech) for answer in answers if answer.speech is not None]
-        ready = [(answer, speech) for answer, speech in spoken if self._synthesis().ready(speech)]
-        ready = [(answer, answer.own_speech() or speech) for answer, speech in ready]
-        pieces = self._synthesis().step([speech for _, speech in ready]) if ready else []
-        deltas: dict[int, list[Delta]] = {}
-        for (answer, speech), row in zip(ready, pieces, strict=True):
-            given = deltas.setdefault(id(answer), [])
-            for index, piece in enumerate(row):
-                # what is written by then is all that the talker will have said
-                last = speech.finished and index == len(row) - 1
-                offset_s = answer.captions.sound_s
-                duration_s = len(piece.pcm) / self.timing.output_rate
-                answer.captions, words = answer.captions.over(duration_s, last=last)
-                answer.words += later(words, offset_s)
-                given.append(SpeechDelta(piece.pcm, words))
-        for answer, _ in spoken:
-            if answer.written and answer.speech is not None and answer.speech.finished:
-                deltas.setdefault(id(answer), []).append(answer.close())
-        return deltas
-
-    def _synthesis(self) -> Synthesis:
-        if self._network.synthesis is None:
-            raise ValueError("this checkpoint cannot speak (init_tts is false): ask for written answers")
-        return self._network.synthesis
 
     # ---------------------------------------------------------------- going back
 
@@ -353,7 +316,10 @@ class MiniCpmO:
         start, end = answer.cut(heard_s)
         if end == state.end:
             state.standing = answer.standing
-        # What was said since moves up, and a mark behind the answer stays good.
+        self._forget(state, start, end)
+
+    def _forget(self, state: State, start: int, end: int) -> None:
+        """Forget places: what was said since moves up, and a mark behind them stays good."""
         first, last = state.ledger.slot(start), state.ledger.slot(end)
         self._network.llm.model.forget(state.cache, first, last)
         state.ledger.forget(first, last)

@@ -17,8 +17,9 @@ from omni.speech.words import heard_text
 from omni.text.decoding import Decoding
 from omni.text.template import Span, Standing
 from omni.text.tokenizer import TextStream
+from omni.text.tools import Calls, demanded
 from omni.text.window import Ledger
-from omni.types import Picture, Reply, TurnEnd, Unit, Word
+from omni.types import Picture, Reply, Tool, TurnEnd, Unit, Word
 
 AudioMark = tuple[KvCache | None, int]
 
@@ -43,6 +44,8 @@ class Answer:
     """for each id drawn, how long the text was then"""
     text_ended: bool = False
     """what is drawn now is no part of the text"""
+    calls: Calls = field(default_factory=Calls)
+    """of functions, that follow the text"""
     written: bool = False
     """no more text comes"""
     completed: bool = False
@@ -55,6 +58,11 @@ class Answer:
     """that were given out, start_s counted from the beginning of the answer"""
     closed: bool = False
     """no more of it comes"""
+
+    @property
+    def speaks(self) -> bool:
+        """It is to be heard: an answer that has to be a call has nothing to say."""
+        return self.reply.speaks and not demanded(self.reply)
 
     @property
     def n_characters(self) -> int:
@@ -120,6 +128,16 @@ class Answer:
         return self.ends.index(whole[-1]) + 1 if n_heard and whole else 0
 
 
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Functions that the model was told of, and where."""
+
+    tools: tuple[Tool, ...]
+    start: int
+    end: int
+    """places"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Mark:
     """Where to return to in a session."""
@@ -131,6 +149,7 @@ class Mark:
     standing: Standing
     texted: bool
     glimpse: Picture | None
+    offer: Offer | None
     answer: Answer | None
 
 
@@ -151,6 +170,8 @@ class State:
     """the cache ends with typed text"""
     glimpse: Picture | None = None
     """what the camera showed last between turns: seen when the next turn opens"""
+    offer: Offer | None = None
+    """the latest; what was told may have been forgotten since"""
     answer: Answer | None = None
     """the latest"""
 
@@ -158,6 +179,10 @@ class State:
     def end(self) -> int:
         """The place of what will be fed next."""
         return self.ledger.place(self.cache.length)
+
+    def offered(self, tools: Sequence[Tool]) -> bool:
+        """Whether the context tells of these functions, and of no others."""
+        return self.offer is not None and self.offer.tools == tools and self.ledger.holds(self.offer.start)
 
     def noted(self, given: Unit) -> Unit:
         """The unit, with what the camera showed before it where it opens a turn and has no picture of its own."""
@@ -178,13 +203,15 @@ class State:
         """Remember where this is."""
         answer = self.answer.copy() if self.answer else None
         length = self.cache.length
-        return Mark(self.end, length, self.audio.mark(), self.standing, self.texted, self.glimpse, answer)
+        audio = self.audio.mark()
+        return Mark(self.end, length, audio, self.standing, self.texted, self.glimpse, self.offer, answer)
 
     def rewind(self, mark: Mark) -> None:
         """Return to a mark, which may be used again."""
         self.cache.truncate(self.ledger.rewind(mark.place))
         self.audio.rewind(mark.audio)
         self.standing, self.texted, self.glimpse = mark.standing, mark.texted, mark.glimpse
+        self.offer = mark.offer
         self.answer = mark.answer.copy() if mark.answer else None
         if self.cache.length == self.ledger.prompt_end < mark.n_slots:
             # all that stood there was forgotten meanwhile

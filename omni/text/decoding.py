@@ -1,7 +1,7 @@
 """Answers of the language model, drawn token by token: a burst at a time, for many sessions together."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -28,10 +28,14 @@ class Decoding:
     """Whether the repetition penalty sees no more than the burst and what is fed before it. The released model is
     called anew for every burst of a live answer, and its penalty forgets; of an answer outside of a stream it sees
     all, but nothing of the prompt."""
+    forbidden: frozenset[int] = frozenset()
+    """ids that are never drawn"""
+    script: tuple[int, ...] | None = None
+    """ids that are taken one after another instead of drawn, see `recite`; their number is the limit"""
     ids: list[int] = field(default_factory=list)
     """drawn so far, the terminator included"""
     state: Tensor | None = None
-    """[T, D], the final states of what was fed first"""
+    """[T, D], the final states of what stood before the first token"""
     seen: list[int] = field(default_factory=list)
     """by the repetition penalty"""
 
@@ -47,18 +51,7 @@ class Decoding:
 
     def copy(self) -> "Decoding":
         """An equal one over the same cache."""
-        return Decoding(
-            self.cache,
-            list(self.unfed),
-            self.sampling,
-            self.draw,
-            self.terminators,
-            self.limit,
-            self.by_bursts,
-            list(self.ids),
-            self.state,
-            list(self.seen),
-        )
+        return replace(self, unfed=list(self.unfed), ids=list(self.ids), seen=list(self.seen))
 
 
 @torch.inference_mode()
@@ -83,7 +76,7 @@ def decode(llm: LanguageModel, rows: Sequence[Decoding], n_tokens: int) -> list[
             break
         scores = _next_scores(llm, [row for row, _ in running])
         draws = [
-            row.draw(text_probabilities(logits, row.seen, row.sampling))
+            row.draw(text_probabilities(logits, row.seen, row.sampling, row.forbidden))
             for (row, _), logits in zip(running, scores, strict=True)
         ]
         # Read at once for all rows: each reading waits until the device has nothing left to do.
@@ -95,12 +88,43 @@ def decode(llm: LanguageModel, rows: Sequence[Decoding], n_tokens: int) -> list[
     return drawn
 
 
+@torch.inference_mode()
+def recite(llm: LanguageModel, rows: Sequence[Decoding], n_tokens: int) -> list[list[int]]:
+    """Take up to n tokens of its script for every row, as one batch: what is known needs no scores, and one pass.
+
+    Args:
+        llm: of all rows.
+        rows: answers with a script. As of a drawn one, the last token taken is not fed yet.
+        n_tokens: at most, of the burst.
+
+    Returns:
+        the ids taken, a list for each row.
+    """
+    taken = [list((row.script or ())[len(row.ids) : len(row.ids) + n_tokens]) for row in rows]
+    running = [(row, ids) for row, ids in zip(rows, taken, strict=True) if ids]
+    if not running:
+        return taken
+    before = [len(row.unfed) for row, _ in running]
+    states = _fed(llm, [(row, [*row.unfed, *ids[:-1]]) for row, ids in running])
+    for (row, ids), state, n in zip(running, states, before, strict=True):
+        if row.state is None:
+            row.state = state[:n].clone()
+        row.unfed = ids[-1:]
+        row.ids += ids
+    return taken
+
+
 def _next_scores(llm: LanguageModel, rows: Sequence[Decoding]) -> Tensor:
     """Feed what is unfed; logits [B, V] of the token after it."""
-    device = llm.model.norm.weight.device
-    inputs = [llm.embed(torch.tensor(row.unfed, device=device)) for row in rows]
-    states = llm.read(inputs, [row.cache for row in rows])
+    states = _fed(llm, [(row, row.unfed) for row in rows])
     for row, state in zip(rows, states, strict=True):
         if row.state is None:
             row.state = state.clone()
     return llm.logits(torch.stack([state[-1] for state in states]))
+
+
+def _fed(llm: LanguageModel, rows: Sequence[tuple[Decoding, Sequence[int]]]) -> list[Tensor]:
+    """Take ids into the caches; the final states [T, D] of each row."""
+    device = llm.model.norm.weight.device
+    inputs = [llm.embed(torch.tensor(ids, device=device)) for _, ids in rows]
+    return llm.read(inputs, [row.cache for row, _ in rows])

@@ -27,7 +27,10 @@ Span = tuple[int, int]
 PLACEHOLDER = "<unk>"
 """stands where a feature vector will"""
 
-SPEECH_START = "<|im_start|>assistant\n<|spk_bos|><|spk|><|spk_eos|><|tts_bos|>"
+ANSWER_START = "<|im_start|>assistant\n"
+"""opens an answer that is not spoken"""
+
+SPEECH_START = f"{ANSWER_START}<|spk_bos|><|spk|><|spk_eos|><|tts_bos|>"
 """opens an answer that is spoken; the state at <|spk|> becomes the talker's speaker vector"""
 
 TURN_START = "<|im_start|>"
@@ -121,7 +124,7 @@ def conversation(messages: Sequence[tuple[Role, str]], *, speaks: bool) -> str:
     """
     if not speaks and messages[0][0] != "system":
         messages = [("system", _TEXT_ONLY_SYSTEM), *messages]
-    return "".join(message(*each) for each in messages) + (SPEECH_START if speaks else "<|im_start|>assistant\n")
+    return "".join(message(*each) for each in messages) + (SPEECH_START if speaks else ANSWER_START)
 
 
 def system_prompt(mode: Mode, language: Language, reference: str | None) -> list[str]:

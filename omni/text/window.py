@@ -62,6 +62,10 @@ class Ledger:
         """The slot of a place; of one that was forgotten, the slot at which what is kept before it ends."""
         return place - sum(min(end, place) - start for start, end in self._gaps if start < place)
 
+    def holds(self, place: int) -> bool:
+        """Whether what lies at a place was not forgotten."""
+        return not any(start <= place < end for start, end in self._gaps)
+
     def rewind(self, place: int) -> int:
         """Return to a place: everything from there on is no more, and what comes next begins there.
 

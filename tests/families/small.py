@@ -10,7 +10,7 @@ from omni.families.minicpm_o import MiniCpmO
 from omni.families.minicpm_o_state import State
 from omni.model import Phase
 from omni.nn.sampling import Draw, by_chance
-from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, TurnEnd, Unit
+from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, ToolCall, TurnEnd, Unit
 
 SECOND = 16_000
 SHORT = Reply(max_tokens=24)
@@ -42,6 +42,7 @@ class Heard:
     text: str = ""
     words: list[tuple[str, float]] = field(default_factory=list)
     pcm: list[Pcm] = field(default_factory=list)
+    calls: list[ToolCall] = field(default_factory=list)
     end: TurnEnd | None = None
 
     @property
@@ -60,6 +61,8 @@ class Heard:
                 case SpeechDelta(pcm, words):
                     self.words += [(word.text, self.sound_s + word.start_s) for word in words]
                     self.pcm.append(pcm)
+                case ToolCall():
+                    self.calls.append(delta)
                 case TurnEnd():
                     self.end = delta
 

@@ -18,6 +18,7 @@ from omni.model import Phase
 from omni.nn.cache import KvCache
 from omni.nn.sampling import TextSampling, greedy
 from omni.text.template import USER_START
+from omni.text.tools import CALL_END, CALL_START
 from omni.types import Pcm, Picture, Reply, TurnEnd, Unit
 from tests.parity.golden import Golden, Record, assert_close
 
@@ -47,7 +48,9 @@ class Spelled:
         return self.texts[text]
 
     def token_id(self, token: str) -> int:
-        index: int = self.golden.facts["token_ids"][token]
+        # no conversation of the file calls functions: the tokens around a call never come
+        known = self.golden.facts["token_ids"] | dict.fromkeys((CALL_START, CALL_END), -1)
+        index: int = known[token]
         return index
 
     def decode(self, ids: Sequence[int]) -> str:

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from omni.nn.sampling import TextSampling, greedy
-from omni.text.decoding import Decoding, decode
+from omni.text.decoding import Decoding, decode, recite
 from omni.text.llm import LanguageModel
 from tests.text.test_llm import CONFIG
 
@@ -87,6 +87,33 @@ def test_the_state_of_what_was_fed_first_is_kept(llm: LanguageModel) -> None:
     expected = llm.read([llm.embed(torch.tensor([3, 1, 4]))], [llm.model.new_cache(0)])[0]
     assert row.state is not None
     torch.testing.assert_close(row.state, expected)
+
+
+def test_what_is_forbidden_is_never_drawn(llm: LanguageModel) -> None:
+    free, bound = begun(llm, [3, 1, 4]), begun(llm, [3, 1, 4])
+    bound.forbidden = frozenset(whole(llm, [3, 1, 4], 12))
+    for row in (free, bound):
+        decode(llm, [row], 12)
+    assert not bound.forbidden & {*bound.ids}
+    assert len(free.ids) == len(bound.ids) == 12
+    assert bound.forbidden == {*free.ids}
+
+
+@pytest.mark.parametrize("burst", [1, 3, 20])
+def test_a_script_is_taken_as_if_it_had_been_drawn(llm: LanguageModel, burst: int) -> None:
+    drawn, given = begun(llm, [3, 1, 4]), begun(llm, [3, 1, 4], limit=8)
+    decode(llm, [drawn], 8)
+    given.script = tuple(drawn.ids)
+    other = begun(llm, [5], limit=2)
+    other.script = (7, 7)
+    while not given.finished:
+        recite(llm, [given, other], burst)
+    assert (given.ids, given.unfed, other.ids) == (drawn.ids, drawn.unfed, [7, 7])
+    assert given.cache.length == drawn.cache.length
+    torch.testing.assert_close(given.cache.keys[:, :, :10], drawn.cache.keys[:, :, :10])
+    assert given.state is not None
+    torch.testing.assert_close(given.state, drawn.state)
+    assert recite(llm, [given], burst) == [[]]
 
 
 def test_a_copy_goes_its_own_way(llm: LanguageModel) -> None:

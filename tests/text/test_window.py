@@ -142,6 +142,7 @@ class Calls(RuleBasedStateMachine):
         assert [self.ledger.place(slot) for slot in range(len(self.cache) + 1)] == [*self.cache, self.twin.next_place]
         kept = [sum(held < place for held in self.cache) for place in range(self.twin.next_place + 1)]
         assert [self.ledger.slot(place) for place in range(self.twin.next_place + 1)] == kept
+        assert [place for place in range(self.twin.next_place) if self.ledger.holds(place)] == self.cache
 
 
 TestCalls = Calls.TestCase
