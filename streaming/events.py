@@ -121,6 +121,8 @@ class ReplyOptions:
     metadata: dict[str, str] | None = None
     says: str | None = None
     """see Reply"""
+    voice: str | None = None
+    """by name or id; for a family that changes_voice"""
 
 
 # ---------------------------------------------------------------- events: session → client
@@ -250,6 +252,8 @@ class ResponseStarted:
     turn: int
     may_call: bool = False
     """it has tools to ask for, and may say nothing: then its item is gone at its end"""
+    voice: str | None = None
+    """by name, of a family that changes_voice; else it is the settings'"""
 
 
 @dataclass(frozen=True, slots=True)

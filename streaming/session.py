@@ -86,6 +86,7 @@ class Session:
         self._talk = Conversation(session_id, engine, clock, outlet, settings, catalogue)
         self._speaker = Speaker(self._talk, clock, lead_s, self._answer_ended)
         self._listener = Listener(self._talk, self._speaker, activity, clock)
+        self._can_hear = False
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -101,6 +102,12 @@ class Session:
         """Make the model's state and tell the client. First call."""
         self._outlet.send(opening(self.id, self._engine, self._talk.settings, self._talk.catalogue))
         self._talk.rebuild()
+
+    def greet(self) -> None:
+        """The client can hear from now on: the assistant speaks first, if it is set to."""
+        if not self._can_hear:
+            self._can_hear = True
+            self._greet()
 
     def deliver(self, result: Result) -> None:
         """Take a result of the engine."""
@@ -173,9 +180,16 @@ class Session:
             # an answer that is being prepared would follow the old ones; it is prepared again
             self._speaker.discard()
         self._listener.detect(settings.turn_detection)
-        if (settings.instructions, settings.voice) != (before.instructions, before.voice):
+        if self._talk.opened_as(settings) != self._talk.opened_as(before):
             self._refresh()
         self._outlet.send(Updated(settings))
+        if self._can_hear and settings.greeting != before.greeting:
+            self._greet()
+
+    def _greet(self) -> None:
+        greeting = self._talk.settings.greeting
+        if greeting and not self.items and not self._listener.speaking:
+            self._respond(ReplyOptions(says=greeting))
 
     def _create(self, item: Item, after: str | None) -> None:
         self._refuse_long(text_of(item.parts), "item.content")

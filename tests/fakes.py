@@ -104,6 +104,8 @@ class ScriptedModel:
         """units that it will fail to listen to"""
         self.states: list[ScriptedState] = []
         self.log: list[str] = []
+        self.replies: list[Reply] = []
+        """how it was to answer, each time"""
         self._answer = answer
         self._finished = finished
 
@@ -144,8 +146,10 @@ class ScriptedModel:
 
     def begin(self, state: ScriptedState, reply: Reply) -> None:
         self.log.append("begin")
+        self.replies.append(reply)
         text = state.take_turn()
-        state.history.append(("user", text))
+        if text or reply.says is None:
+            state.history.append(("user", text))
         state.reply, state.words, state.spoken_s, state.to_speak = reply, [], 0.0, []
         state.to_think = (self._answer(state, text) if reply.says is None else reply.says).split()
 

@@ -164,6 +164,8 @@ class Call:
         """Converse over the first link until it is lost, replaced or closed with the call."""
         async with self._changing:
             carrier = self._attach(link)
+        async with self._obeying:
+            self.session.greet()
         await self._carried(carrier)
 
     async def follow(self, link: Link) -> None:

@@ -92,6 +92,11 @@ class Conversation:
         tools = settings.tools if can.calls_tools else ()
         return replace(settings, transcribes=settings.transcribes and can.transcribes, tools=tools)
 
+    def opened_as(self, settings: Settings) -> tuple[str | None, ...]:
+        """What the model's state is made with of the settings: if that changes, it is made anew."""
+        voice = None if self.capabilities.changes_voice else settings.voice
+        return (settings.instructions, voice, settings.mode, settings.language)
+
     def change(self, settings: Settings) -> None:
         """Be set to these from now on.
 
@@ -107,7 +112,8 @@ class Conversation:
         """Make the model's state anew from the settings and the dialogue."""
         self.stale = self.unfit = False
         self.written = frozenset(item.id for item in self.dialogue)
-        self.pipeline.tell(Open(self.settings.instructions, self._voice))
+        settings = self.settings
+        self.pipeline.tell(Open(settings.instructions, self._voice, settings.mode, settings.language))
         for item in [*self.dialogue][-MAX_REPLAYED:]:
             self.inform(item)
 
@@ -124,12 +130,16 @@ class Conversation:
         """How to answer: as the session is set, unless the options say otherwise."""
         speaks = self.settings.speaks if options.speaks is None else options.speaks
         tools = self.settings.tools if options.tools is None else options.tools
+        given = options.says is not None
         return Reply(
             speaks,
             options.instructions,
-            options.max_tokens or self.settings.max_tokens,
-            tools if self.capabilities.calls_tools else (),
+            None if given else options.max_tokens or self.settings.max_tokens,
+            tools if self.capabilities.calls_tools and not given else (),
             options.tool_choice or self.settings.tool_choice,
+            options.says,
+            self.settings.speed,
+            self._changed_voice(options.voice) if self.capabilities.changes_voice else None,
         )
 
     def engine_failed(self, message: str) -> None:
@@ -149,6 +159,12 @@ class Conversation:
         if dropped_s > 0:
             message = f"{dropped_s:.1f} s of this turn were lost: the engine is too slow for so much sound."
             self.outlet.send(Fault("server_error", "sound_dropped", message))
+
+    def _changed_voice(self, name: str | None) -> Voice | None:
+        """The voice for one answer: also the default must be named, to a model that was opened with another."""
+        chosen = (self.catalogue.voice(name) if name is not None else None) or self._voice
+        default = next(iter(self.catalogue.voices()), None)
+        return chosen or (self.catalogue.voice(default) if default is not None else None)
 
     def _found(self, name: str | None) -> Voice | None:
         if name is None:

@@ -69,6 +69,11 @@ class Listener:
         """A turn of the user is in progress."""
         return self._user is not None
 
+    @property
+    def speaking(self) -> bool:
+        """The user has the word; where the client commits by hand, nobody knows until it does."""
+        return self._user is not None and self._turns is not None
+
     def detect(self, detection: TurnDetection | None) -> None:
         """Set how turns are found. What was not committed is forgotten if that changes."""
         if detection == (self._turns.detection if self._turns is not None else None):

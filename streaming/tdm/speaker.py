@@ -122,6 +122,7 @@ class Speaker:
                 response.options.metadata,
                 self._pipeline.turn,
                 may_call=bool(response.answer.reply.tools),
+                voice=response.answer.reply.voice.name if response.answer.reply.voice is not None else None,
             )
         )
         response.answer.playout.release()

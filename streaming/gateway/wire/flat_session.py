@@ -7,6 +7,8 @@ from streaming.gateway.wire.fields import Fields
 
 _FORMATS = {"pcm16": "audio/pcm", "g711_ulaw": "audio/pcmu", "g711_alaw": "audio/pcma"}
 _SAME = ("model", "instructions", "tools", "tool_choice", "tracing", "prompt", "include")
+_OURS = ("mode", "language")
+"""fields of our own, where the model has a choice of them"""
 _INPUT = {
     "turn_detection": "turn_detection",
     "input_audio_transcription": "transcription",
@@ -29,8 +31,8 @@ def nested(flat: Fields) -> dict[str, Any]:
     Raises:
         WireError: a field is unknown, or names a format that there is not. Values are not looked at otherwise.
     """
-    flat.only((*_SAME, *_INPUT, *_OUTPUT, *_OTHERS))
-    session = {name: flat[name] for name in _SAME if name in flat}
+    flat.only((*_SAME, *_OURS, *_INPUT, *_OUTPUT, *_OTHERS))
+    session = {name: flat[name] for name in (*_SAME, *_OURS) if name in flat}
     sound_in = {name: flat[old] for old, name in _INPUT.items() if old in flat}
     sound_out = {name: flat[name] for name in _OUTPUT if name in flat}
     for old, sound in (("input_audio_format", sound_in), ("output_audio_format", sound_out)):
@@ -53,6 +55,7 @@ def flattened(session: Mapping[str, Any]) -> dict[str, Any]:
         "id": session["id"],
         "object": session["object"],
         **{name: session[name] for name in _SAME},
+        **{name: session[name] for name in _OURS if name in session},
         **{old: sound_in[name] for old, name in _INPUT.items()},
         **{name: sound_out[name] for name in _OUTPUT},
         "modalities": old_modalities(session["output_modalities"]),

@@ -102,6 +102,8 @@ class RealtimeCodec:
         self._carriage = carriage
         self._n_ids = 0
         self._session: SessionObject | None = None
+        self._asked: SessionObject | None = None
+        """the session as the latest frame would have it: it holds once the session says so"""
         self._reader: AudioReader | None = None
         self._answers: dict[str, Answer] = {}
         self._transcripts: dict[str, StableText] = {}
@@ -123,7 +125,7 @@ class RealtimeCodec:
             in order: commands for the session; Undecoded, whose decode() gives one, in a pool; WireErrors, to be sent
             back with encode_error; what concerns the connection alone. Never raises.
         """
-        self._latest_event_id = None
+        self._latest_event_id = self._asked = None
         try:
             return self._decode(frame)
         except WireError as error:
@@ -211,7 +213,7 @@ class RealtimeCodec:
         merged = session.merged(changes, self._has_spoken)
         if merged.input_format != session.input_format:
             self._drop_reader()
-        self._session = replace(merged, notes=())
+        self._asked = replace(merged, notes=())
         return [Update(merged.settings), *self._named(merged.notes)]
 
     def _create_item(self, fields: Fields, session: SessionObject) -> list[Inbound]:
@@ -304,7 +306,7 @@ class RealtimeCodec:
             case Opened():
                 return self._opened(event)
             case Updated(settings):
-                self._session = replace(self._opened_session(), settings=settings)
+                self._session = replace(self._asked or self._opened_session(), settings=settings)
                 return [(names.SESSION_UPDATED, {"session": self._session.render()})]
             case OverlapEnded():
                 self._transcripts.pop(event.item_id, None)

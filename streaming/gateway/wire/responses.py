@@ -25,10 +25,9 @@ from streaming.gateway.wire.session_object import (
     format_object,
     format_of,
     modalities,
-    notes_on,
     speaks_of,
 )
-from streaming.gateway.wire.tools import call_messages, read_choice, read_tools
+from streaming.gateway.wire.tools import call_messages, read_choice, read_tools, refusals
 
 _MAX_PIECE_S = 1
 """sound in one delta; the session sends less, so this only keeps frames under 1 MiB whatever it does"""
@@ -67,6 +66,7 @@ def read_response(fields: Fields, session: SessionObject) -> tuple[Respond, tupl
             "A response answers the conversation: put the items into it with conversation.item.create.",
             fields.path("input"),
         )
+    voice, notes = _voice(fields, session)
     limit = fields.max_tokens("max_output_tokens", MAX_OUTPUT_TOKENS)
     options = ReplyOptions(
         instructions=fields.text("instructions"),
@@ -76,16 +76,26 @@ def read_response(fields: Fields, session: SessionObject) -> tuple[Respond, tupl
         metadata=_metadata(fields),
         tools=read_tools(fields) if session.calls_tools else None,
         tool_choice=read_choice(fields) if session.calls_tools else None,
+        voice=voice,
     )
-    return Respond(options), (*notes_on(fields, session), *_audio_notes(fields, session))
+    return Respond(options), (*_notes(fields, session), *notes)
 
 
-def _audio_notes(fields: Fields, session: SessionObject) -> list[WireError]:
-    """Another voice is not used, and the client is told; another format would be noise at its end, and is refused."""
+def _notes(fields: Fields, session: SessionObject) -> tuple[WireError, ...]:
+    """What a client must be told that asks for functions in vain, or for another character: the rest holds."""
+    notes = () if session.calls_tools else refusals(fields)
+    if not fields.object("prompt"):
+        return notes
+    advice = "A character is chosen for the session, with session.update; this response is the session's."
+    return (*notes, WireError("unsupported_value", advice, fields.path("prompt")))
+
+
+def _voice(fields: Fields, session: SessionObject) -> tuple[str | None, list[WireError]]:
+    """The voice for this response alone, or that it is not used; another format would be noise, and is refused."""
     audio = fields.object("audio")
     output = None if audio is None else audio.object("output")
     if output is None:
-        return []
+        return None, []
     output.only(("format", "voice"))
     if output["format"] is not None and format_of(output, session.timing) != session.output_format:
         raise WireError(
@@ -93,10 +103,11 @@ def _audio_notes(fields: Fields, session: SessionObject) -> list[WireError]:
             f"The session's format is '{session.output_format}'; change it with session.update.",
             output.path("format"),
         )
-    if output["voice"] is None or session.voice_of(output) in (None, session.voice):
-        return []
+    voice = session.voice_of(output)
+    if voice is None or session.can.changes_voice or session.name_of(voice) == session.voice:
+        return voice, []
     other = f"The voice is the session's, '{session.voice}'; it is chosen with session.update before the first answer."
-    return [WireError("unsupported_value", other, output.path("voice"))]
+    return None, [WireError("unsupported_value", other, output.path("voice"))]
 
 
 def _metadata(fields: Fields) -> dict[str, str] | None:
@@ -233,7 +244,7 @@ class Answer:
 
     def _response_object(self, status: str) -> dict[str, Any]:
         session, event = self._session, self._event
-        sound = {"format": format_object(session.output_format, session.timing), "voice": session.voice}
+        sound = {"format": format_object(session.output_format, session.timing), "voice": event.voice or session.voice}
         return {
             "object": "realtime.response",
             "id": event.response_id,

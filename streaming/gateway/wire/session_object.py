@@ -6,10 +6,12 @@ from typing import Any
 
 from omni.model import Capabilities
 from omni.timing import Timing
+from omni.types import FASTEST, SLOWEST
 from streaming.catalogue import BuiltIn, Catalogue
 from streaming.events import Opened, Settings, TurnDetection
 from streaming.gateway.wire.audio import AudioFormat
 from streaming.gateway.wire.fields import Fields, WireError
+from streaming.gateway.wire.prompts import Own, Prompt, acting, read_prompt
 from streaming.gateway.wire.tools import choice_object, read_choice, read_tools, refusals, tools_object
 from streaming.gateway.wire.turn_detection import read_turn_detection, turn_detection_object
 
@@ -32,6 +34,8 @@ _FIELDS = (
     "tools",
     "tool_choice",
     "prompt",
+    "mode",
+    "language",
     *_WITHOUT_EFFECT,
 )
 _FORMATS: tuple[AudioFormat, ...] = ("audio/pcm", "audio/pcmu", "audio/pcma")
@@ -56,6 +60,9 @@ class SessionObject:
     input_format: AudioFormat = "audio/pcm"
     output_format: AudioFormat = "audio/pcm"
     eagerness: str = "auto"
+    own: Own = field(default_factory=Own)
+    """what settings hold of the client's own, whichever character it chose"""
+    prompt: Prompt | None = None
     notes: tuple[WireError, ...] = field(default=(), compare=False)
     """what the latest update asked for and did not get"""
 
@@ -75,6 +82,7 @@ class SessionObject:
             timing=event.timing,
             settings=event.settings,
             turn_defaults=event.settings.turn_detection or TurnDetection(),
+            own=Own(event.settings.instructions, event.settings.voice, event.settings.mode, event.settings.language),
             model_aliases=model_aliases,
             expires_at=expires_at,
         )
@@ -134,7 +142,7 @@ class SessionObject:
             "tool_choice": choice_object(settings.tool_choice) if self.calls_tools else "none",
             "max_output_tokens": settings.max_tokens or "inf",
             "tracing": None,
-            "prompt": None,
+            "prompt": None if self.prompt is None else self.prompt.render(),
             "truncation": "auto",
             "expires_at": self.expires_at,
             "audio": {
@@ -147,18 +155,24 @@ class SessionObject:
                 "output": {
                     "format": format_object(self.output_format, self.timing),
                     "voice": self.voice,
-                    "speed": 1.0,
+                    "speed": settings.speed,
                 },
             },
             "include": None,
+            **self._addressed(),
         }
+
+    def _addressed(self) -> dict[str, str]:
+        """Fields of our own: how the model is addressed, where it has a choice of ways."""
+        ways = (("mode", self.settings.mode, self.can.modes), ("language", self.settings.language, self.can.languages))
+        return {name: chosen or known[0] for name, chosen, known in ways if known}
 
     def merged(self, fields: Fields, has_spoken: bool) -> "SessionObject":
         """This session with the fields of a session.update; what they do not name stays, null clears.
 
         Args:
             fields: the event's `session`.
-            has_spoken: sound was sent already, so that the voice can no longer change.
+            has_spoken: sound was sent already, so that the voice of most models can no longer change.
 
         Raises:
             WireError: a field is wrong. Nothing of the update holds then.
@@ -166,9 +180,8 @@ class SessionObject:
         fields.only(_FIELDS)
         fields.choice("type", ("realtime",))
         aliases = self._aliases(fields)
+        prompt, own = self._role(fields)
         settings = self.settings
-        if "instructions" in fields:
-            settings = replace(settings, instructions=fields.text("instructions") or "")
         if "max_output_tokens" in fields:
             limit = fields.max_tokens("max_output_tokens", MAX_OUTPUT_TOKENS)
             settings = replace(settings, max_tokens=None if limit == "inf" else limit)
@@ -177,16 +190,38 @@ class SessionObject:
             settings = replace(settings, speaks=speaks)
         if self.calls_tools:
             settings = _with_tools(settings, fields)
-        merged = replace(self, settings=settings, notes=notes_on(fields, self), model_aliases=aliases)
-        audio = fields.object("audio")
-        if audio is None:
-            return merged
-        audio.only(("input", "output"))
-        if sound_in := audio.object("input"):
-            merged = merged._with_input(sound_in)
-        if sound_out := audio.object("output"):
-            merged = merged._with_output(sound_out, has_spoken)
+        notes = () if self.calls_tools else refusals(fields)
+        merged = replace(self, settings=settings, own=own, prompt=prompt, notes=notes, model_aliases=aliases)
+        if audio := fields.object("audio"):
+            audio.only(("input", "output"))
+            if sound_in := audio.object("input"):
+                merged = merged._with_input(sound_in)
+            if sound_out := audio.object("output"):
+                merged = merged._with_output(sound_out)
+        merged = replace(merged, settings=acting(merged.settings, merged.own, merged.prompt, self.can, self.catalogue))
+        if has_spoken and merged.voice != self.voice and not self.can.changes_voice:
+            raise WireError(
+                "cannot_update_voice",
+                f"The voice stays '{self.voice}' once the assistant has spoken; open another session to change it.",
+                fields.path("prompt" if fields["prompt"] is not None else "audio.output.voice"),
+            )
         return merged
+
+    def _role(self, fields: Fields) -> tuple[Prompt | None, Own]:
+        """The character, and what the client names itself, but for the voice."""
+        prompt, own = self.prompt, self.own
+        if "prompt" in fields:
+            named = fields.object("prompt")
+            prompt = None if named is None else read_prompt(named, self.catalogue, self.prompt)
+            if prompt is not None and prompt != self.prompt:
+                own = Own()  # what is named beside it takes precedence, what was named before gives way
+        if "instructions" in fields:
+            own = replace(own, instructions=fields.text("instructions") or "")
+        if "mode" in fields:
+            own = replace(own, mode=_way(fields, "mode", self.can.modes))
+        if "language" in fields:
+            own = replace(own, language=_way(fields, "language", self.can.languages))
+        return prompt, own
 
     def _aliases(self, fields: Fields) -> tuple[str, ...]:
         """The model's other names, with the one given here if the client has named none before.
@@ -223,25 +258,16 @@ class SessionObject:
             merged = replace(merged, eagerness=eagerness)
         return replace(merged, settings=settings)
 
-    def _with_output(self, fields: Fields, has_spoken: bool) -> "SessionObject":
+    def _with_output(self, fields: Fields) -> "SessionObject":
         fields.only(("format", "voice", "speed"))
         merged = self
         if "format" in fields:
             merged = replace(merged, output_format=format_of(fields, self.timing))
         if "voice" in fields:
-            voice = self.voice_of(fields)
-            if has_spoken and self.name_of(voice) != self.voice:
-                raise WireError(
-                    "cannot_update_voice",
-                    f"The voice stays '{self.voice}' once the assistant has spoken; open another session to change it.",
-                    fields.path("voice"),
-                )
-            merged = replace(merged, settings=replace(merged.settings, voice=voice))
-        if (fields.number("speed", 0.25, 1.5) or 1.0) != 1.0:
-            slow = WireError(
-                "unsupported_value", "This model speaks at speed 1 only; it stays so.", fields.path("speed")
-            )
-            merged = replace(merged, notes=(*merged.notes, slow))
+            merged = replace(merged, own=replace(merged.own, voice=self.voice_of(fields)))
+        if "speed" in fields:
+            speed = fields.number("speed", SLOWEST, FASTEST)
+            merged = replace(merged, settings=replace(merged.settings, speed=1.0 if speed is None else speed))
         return merged
 
     def voice_of(self, fields: Fields) -> str | None:
@@ -306,20 +332,18 @@ def speaks_of(fields: Fields) -> bool | None:
     return bool(listed == ["audio"])
 
 
-def notes_on(fields: Fields, session: SessionObject) -> tuple[WireError, ...]:
-    """What a client must be told that asks for functions in vain, or for stored prompts: the rest holds."""
-    notes = () if session.calls_tools else refusals(fields)
-    if not fields.object("prompt"):
-        return notes
-    advice = "There are no stored prompts here; put the text into instructions."
-    return (*notes, WireError("unsupported_value", advice, fields.path("prompt")))
-
-
 def _with_tools(settings: Settings, fields: Fields) -> Settings:
     tools, choice = read_tools(fields), read_choice(fields)
     if "tool_choice" in fields:
         settings = replace(settings, tool_choice=choice or "auto")
     return settings if tools is None else replace(settings, tools=tools)
+
+
+def _way(fields: Fields, name: str, known: tuple[str, ...]) -> str | None:
+    """A field of our own: one of the ways to address the model."""
+    if not known and fields[name] is not None:
+        raise WireError("unsupported_value", f"This model has no choice of {name}; leave it out.", fields.path(name))
+    return fields.choice(name, known)
 
 
 def _voice_name(fields: Fields) -> str | None:

@@ -11,6 +11,7 @@ from PIL import Image
 from omni.model import Capabilities
 from omni.timing import Timing
 from omni.types import Pcm, ToolCall, ToolOutput, Voice
+from streaming.catalogue import Character
 from streaming.events import (
     AudioPart,
     Cleared,
@@ -42,6 +43,8 @@ from streaming.events import (
 )
 from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.realtime import Inbound, RealtimeCodec
+from streaming.gateway.wire.session_object import SessionObject
+from tests.cast import Cast
 
 TIMING = Timing()
 VOICES = ("ava", "joe")
@@ -50,9 +53,18 @@ OPENED = Opened("sess_1", CAPABILITIES, TIMING, Settings(instructions="Be kind."
 PCM: Pcm = np.array([0.0, 0.5, -0.5, 1.0], np.float32)
 
 
+def cast() -> Cast:
+    """Voices that a caller made, and somebody to be."""
+    made = Cast(CAPABILITIES)
+    made.made["voice_1"] = Voice("Ann")
+    made.characters["sid"] = Character("sid", "Sid", "You are Sid.", "Ahoy, {{name}}!", "joe", style="slowly")
+    return made
+
+
 def opened_codec() -> RealtimeCodec:
     """A codec whose client has been told session.created."""
-    codec = RealtimeCodec("sess_1", model_aliases=("gpt-realtime",), expires_at=1_800_000_000)
+    begun = SessionObject.opened(OPENED, ("gpt-realtime",), 1_800_000_000, cast())
+    codec = RealtimeCodec("sess_1", begun=begun)
     codec.encode(OPENED)
     return codec
 

@@ -15,7 +15,7 @@ FLAT = {
     "modalities": ["audio", "text"],
     "instructions": "Be brief.",
     "voice": "oak",
-    "speed": 1.0,
+    "speed": 1.25,
     "input_audio_format": "g711_ulaw",
     "output_audio_format": "pcm16",
     "input_audio_transcription": None,
@@ -45,6 +45,14 @@ def test_what_is_given_comes_back() -> None:
     named = {name: value for name, value in FLAT.items() if name not in {"model", "temperature"}}
     assert {name: back[name] for name in named} == named
     assert back["model"] == "nano"
+
+
+def test_our_own_fields_are_there_where_the_model_has_a_choice() -> None:
+    can = Capabilities("some", (Voice("heart"),), sees=True, transcribes=True, modes=("omni", "other"))
+    opened = Opened("sess_1", can, TIMING, Settings(), ("heart",))
+    session = SessionObject.begun(opened, (), None, nested(Fields({"mode": "other"})))
+    assert flattened(session.render())["mode"] == "other"
+    assert "mode" not in flattened(begun({}).render())
 
 
 def test_what_is_not_named_stays_as_it_is() -> None:

@@ -165,12 +165,21 @@ def test_the_voice_stays_once_the_assistant_has_spoken() -> None:
     voice = {"type": "session.update", "session": {"audio": {"output": {"voice": "joe"}}}}
     (update,) = decoded(voice, codec)
     assert isinstance(update, Update)
-    sent(codec, CONVERSATION[10], speech("It", 0.0))
+    sent(codec, Updated(update.settings), CONVERSATION[10], speech("It", 0.0))
     (same,) = decoded(voice, codec)
     assert isinstance(same, Update)
     voice["session"]["audio"]["output"]["voice"] = "ava"  # type: ignore[index]
     (error,) = decoded(voice, codec)
     assert error.code == "cannot_update_voice"
+
+
+def test_what_the_session_refuses_leaves_no_trace() -> None:
+    codec = opened_codec()
+    decoded({"type": "session.update", "session": {"instructions": "too long", "prompt": {"id": "sid"}}}, codec)
+    sent(codec, Fault("invalid_request_error", "string_above_max_length", "too long"))
+    (update,) = decoded({"type": "session.update", "session": {"max_output_tokens": 7}}, codec)
+    (updated,) = sent(codec, Updated(update.settings))
+    assert (updated["session"]["instructions"], updated["session"]["prompt"]) == ("Be kind.", None)
 
 
 def test_the_longest_texts_that_are_accepted_fit_into_a_frame() -> None:

@@ -1,4 +1,5 @@
 import base64
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,18 @@ def test_another_voice_or_tools_do_not_keep_the_answer_back() -> None:
     )
     assert options.instructions == "Rhyme."
     assert notes == ["unsupported_tools", "unsupported_value"]
+
+
+def test_another_voice_is_used_where_the_model_changes_its_voice() -> None:
+    changing = replace(_SESSION, can=replace(_SESSION.can, changes_voice=True))
+    respond, notes = read_response(Fields({"audio": {"output": {"voice": "joe"}}}, "response"), changing)
+    assert (respond.options.voice, notes) == ("joe", ())
+    (created, *_) = Answer(replace(_STARTED, voice="joe"), changing, "conv_1").start()
+    assert created[1]["response"]["audio"]["output"]["voice"] == "joe"
+
+
+def test_a_character_is_not_chosen_for_one_response() -> None:
+    assert read(prompt={"id": "sid"}) == (ReplyOptions(), ["unsupported_value"])
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -98,6 +99,31 @@ def test_voices_are_looked_up_as_they_are_now_and_one_in_use_stays() -> None:
     session = merged(session, audio={"output": {"voice": "Ann"}})
     cast.made.clear()
     assert merged(session, has_spoken=True, audio={"output": {"voice": "Ann"}}).voice == "Ann"
+
+
+def test_the_pace_is_kept_and_shown() -> None:
+    session = merged(opened(), audio={"output": {"speed": 0.5}})
+    assert session.settings.speed == session.render()["audio"]["output"]["speed"] == 0.5
+    assert merged(session, audio={"output": {"voice": "joe"}}).settings.speed == 0.5
+    assert merged(session, audio={"output": {"speed": None}}).settings.speed == 1.0
+    for speed in (0.2, 1.6, float("nan")):
+        with pytest.raises(WireError, match=r"between 0\.25 and 1\.5"):
+            merged(opened(), audio={"output": {"speed": speed}})
+
+
+def test_ways_to_address_the_model_are_shown_where_there_is_a_choice() -> None:
+    assert not {"mode", "language"} & opened().render().keys()
+    can = replace(OPENED.capabilities, modes=("omni", "audio_assistant"), languages=("en", "zh"))
+    session = SessionObject.opened(replace(OPENED, capabilities=can), (), None)
+    assert (session.render()["mode"], session.render()["language"]) == ("omni", "en")
+    session = merged(session, mode="audio_assistant", language="zh")
+    assert (session.settings.mode, session.settings.language) == ("audio_assistant", "zh")
+    assert (session.render()["mode"], session.render()["language"]) == ("audio_assistant", "zh")
+    assert merged(session, mode=None).settings.mode is None
+    with pytest.raises(WireError, match="'omni', 'audio_assistant'"):
+        merged(session, mode="singing")
+    with pytest.raises(WireError, match="no choice of mode"):
+        merged(opened(), mode="omni")
 
 
 def test_tools_are_declined_and_the_rest_holds() -> None:

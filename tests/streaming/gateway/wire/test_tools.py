@@ -6,6 +6,7 @@ import pytest
 
 from omni.types import Tool, ToolCall, ToolOutput
 from streaming.commands import CreateItem, Respond, Update
+from streaming.events import Updated
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
 from streaming.gateway.wire.tools import MAX_TOOLS
@@ -36,6 +37,7 @@ def test_tools_of_a_session_are_kept_and_shown() -> None:
     (update,) = codec.decode(orjson.dumps({"type": "session.update", "session": session}))
     assert isinstance(update, Update)
     assert (update.settings.tools, update.settings.tool_choice) == ((TOOL,), "weather")
+    codec.encode(Updated(update.settings))
     (kept,) = codec.decode(b'{"type":"session.update","session":{"instructions":"Be brief."}}')
     assert isinstance(kept, Update)
     assert kept.settings.tools == (TOOL,)
