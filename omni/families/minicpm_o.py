@@ -314,7 +314,7 @@ class MiniCpmO:
         if answer is None:
             return
         start, end = answer.cut(heard_s)
-        if end == state.end:
+        if state.ledger.slot(end) == state.cache.length:  # nothing was said since
             state.standing = answer.standing
         self._forget(state, start, end)
 
