@@ -9,6 +9,7 @@ from streaming.commands import CreateItem, Respond, Update
 from streaming.gateway.wire.beta import from_beta, to_beta
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import RealtimeCodec
+from tests.old_grammar import check_old
 from tests.streaming.gateway.wire.samples import finished, opened_codec
 
 _GOLDEN = Path(__file__).parents[3] / "golden_messages"
@@ -43,6 +44,29 @@ def test_messages_become_the_golden_ones_and_all_others_stay() -> None:
     for message in _TODAY:
         event_id = message["event_id"]
         assert told(message) == _CHANGED.get(event_id, message)
+
+
+def test_the_conversation_keeps_the_order_that_old_clients_rely_on() -> None:
+    check_old(list(filter(None, map(told, _TODAY))))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "conversation.item.created",
+        "response.created",
+        "response.content_part.added",
+        "response.audio_transcript.delta",
+        "response.audio.done",
+        "response.output_item.done",
+        "response.done",
+    ],
+)
+def test_what_is_missing_in_an_old_trace_is_found(kind: str) -> None:
+    trace = list(filter(None, map(told, _TODAY)))
+    del trace[next(index for index, message in enumerate(trace) if message["type"] == kind)]
+    with pytest.raises(AssertionError):
+        check_old(trace)
 
 
 def test_no_name_of_today_reaches_an_old_client() -> None:
