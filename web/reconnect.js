@@ -3,7 +3,7 @@
 
 import { decode, encode } from "./wire.js";
 
-const RETRY_MS = [500, 1000, 2000, 4000, 8000, 8000, 8000, 8000]; // until a new session begins
+const RETRY_MS = [500, 1000, 2000, ...Array(12).fill(3000)]; // until a new session begins: a server starts in seconds
 const RESUME_MS = [500, 1000]; // while the server still waits for us; the last of them again and again
 const DIAL_MS = 4000; // a try that nobody answers is given up: browsers would wait for minutes
 const BEAT_MS = 2000;

@@ -21,8 +21,8 @@ PATIENCE_MS = 60_000
 
 
 @contextmanager
-def serving(*options: str) -> Iterator[str]:
-    """`omni serve`, warm: its address."""
+def serving(*options: str, end: signal.Signals = signal.SIGTERM) -> Iterator[str]:
+    """`omni serve`, warm: its address. Options come after --port 0, and count before it."""
     command = [sys.executable, "-m", "streaming", "serve", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -31,7 +31,7 @@ def serving(*options: str) -> Iterator[str]:
             assert ready, "the server ended before it was ready"
             yield ready.split()[3].replace("127.0.0.1", "localhost")
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(end)
             process.wait(20)
 
 

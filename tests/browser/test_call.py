@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterator
-from difflib import SequenceMatcher
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,12 @@ import soundfile
 from PIL import Image, ImageDraw, ImageFont
 from playwright.async_api import Page, expect
 
-from omni.audio.resample import Resampler
-from omni.packaged.recogniser import Recogniser
 from omni.packaged.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm
 from tests.browser.calls import PATIENCE_MS, VOICE, call, say, serving, until_heard
 from tests.browser.chromium import DESK, OUT, PHONE, Recording, needs_chromium, page_at, recorded, screenshot
+from tests.browser.listening import likeness, understood
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
 
@@ -56,20 +54,6 @@ def camera(path: Path, text: str) -> tuple[str, ...]:
         for _ in range(5):
             picture.save(file, "JPEG")
     return (f"--use-file-for-fake-video-capture={path}",)
-
-
-def understood(recording: Recording) -> str:
-    """What a listener understands of a recording."""
-    resampler = Resampler(recording.rate, TIMING.input_rate)
-    utterance = Recogniser().open()
-    utterance.add(np.concatenate([resampler.push(recording.samples), resampler.flush()]))
-    return utterance.transcribe()
-
-
-def likeness(one: str, other: str) -> float:
-    """0 to 1: how far two texts are the same words."""
-    words = ["".join(c for c in text.lower() if c.isalnum() or c == " ").split() for text in (one, other)]
-    return SequenceMatcher(a=words[0], b=words[1]).ratio()
 
 
 async def answer_of(page: Page) -> str:
