@@ -19,6 +19,7 @@ from streaming.events import (
     Committed,
     Event,
     Fault,
+    GoAway,
     IdleTimedOut,
     ImagePart,
     Item,
@@ -149,7 +150,8 @@ CONVERSATION: list[Event] = [
     ended("resp_7", _ASKING, "completed", "Rain. I ask for Rome, too.", calls=(_AGAIN,)),
     IdleTimedOut("item_i1", 12.0, 18.0),
     Fault("invalid_request_error", "item_not_found", "There is no item 'item_x'.", "item_id"),
-    Closed("expired", "A call may last 60 minutes."),
+    GoAway(59.6, "The minutes of this key are over in 60 seconds."),
+    Closed("quota", "The minutes of this key are used up for today.", 3_600.0),
 ]
 
 

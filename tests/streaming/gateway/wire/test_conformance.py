@@ -15,7 +15,7 @@ _MESSAGES: list[dict[str, Any]] = [message for step in _SERVER for message in st
 _MODELS: dict[str, type[BaseModel]] = {
     get_args(model.model_fields["type"].annotation)[0]: model for model in get_args(get_args(RealtimeServerEvent)[0])
 }
-_OUR_EVENTS = {"overlap.decision", "omni.turn_measured", "session.closed"}
+_OUR_EVENTS = {"overlap.decision", "omni.turn_measured", "session.go_away", "session.closed"}
 _OVER_WEBRTC = {"output_audio_buffer.started", "output_audio_buffer.stopped", "output_audio_buffer.cleared"}
 """the conversation is one over WebSocket"""
 _OUR_FIELDS = {
