@@ -43,6 +43,8 @@ class Capabilities:
     """of one typed message or of instructions, in UTF-8; None: as long as the wire lets through"""
     makes_voices: Literal["clones", "shapes"] | None = None
     """what prepare_voice makes: the voice of the recording, or one of the family's own made more like it"""
+    voice_version: str = ""
+    """what prepare_voice makes can be used by a model of the same name and version; others make it anew"""
     changes_voice: bool = False
     """Reply.voice is heeded: a conversation may go on in another voice"""
     modes: tuple[str, ...] = ()

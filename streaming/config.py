@@ -26,6 +26,7 @@ NANO = "nano"
 """the family that needs no checkpoint"""
 MODES = ("omni", "audio_assistant", "audio_roleplay", "voice_cloning", "default")
 LANGUAGES = ("zh", "en")
+DATA_DIR = "~/.local/share/omni-live"
 LOG_LEVELS = ("debug", "info", "warning", "error")
 INSTALL = "run in the project's folder: .venv/bin/pip install -c constraints.txt -e '.[{}]'"
 """what to do about missing packages of an extra"""
@@ -67,7 +68,7 @@ class Config:
     tls_cert: str | None = _option(None, "file with a certificate of your own and its chain, as PEM", group="server")
     tls_key: str | None = _option(None, "file with the private key of --tls-cert, as PEM", group="server")
     data_dir: str | None = _option(
-        None, "folder for what the server makes and keeps (default ~/.local/share/omni-live)", group="data"
+        None, f"folder for what the server makes and keeps (default {DATA_DIR})", group="data"
     )
     max_sessions: int = _option(4, "conversations at the same time; more are told to try later", group="server")
     max_session_s: float = _option(3600.0, "longest conversation, in seconds", group="server")
@@ -189,7 +190,7 @@ class Config:
     @property
     def data_folder(self) -> Path:
         """Where the server keeps what it makes. It need not exist yet."""
-        return Path(self.data_dir or "~/.local/share/omni-live").expanduser()
+        return Path(self.data_dir or DATA_DIR).expanduser()
 
     @property
     def folder(self) -> Path | None:

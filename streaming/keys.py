@@ -2,16 +2,21 @@
 
     sekret                                        no limits
     sekret:name=kitchen:sessions=2:minutes=60     two calls at the same time, sixty minutes of calls a day
+    sekret:name=host                              whose holder has what was made while the server had no keys
 
 No message made here shows a key, because messages end up in logs.
 """
 
+import hashlib
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 SECRET_PREFIX = "ek_"
 """of the short-lived secrets that the server itself hands out"""
+
+HOST = "host"
+"""name of a key for whoever runs the server: what was made without keys belongs to it"""
 
 _NAME = re.compile(r"[\w.-]{1,40}")
 
@@ -27,6 +32,20 @@ class Key:
     """calls at the same time"""
     minutes: float | None = None
     """of calls in a day"""
+    is_named: bool = field(default=False, compare=False)
+    """the name was given, not counted"""
+
+    @property
+    def owner(self) -> str | None:
+        """What is written on what this key's holder makes; None: it is the host's.
+
+        It stays the same while the key keeps its name, or without one its value, which cannot be found by it: to try
+        one value takes a hundredth of a second.
+        """
+        if self.is_named:
+            return None if self.name == HOST else self.name
+        digest = hashlib.scrypt(self.value.encode(), salt=b"omni-live owner", n=4096, r=8, p=1, dklen=12)
+        return f"#{digest.hex()}"  # no name begins like this
 
 
 def read_keys(texts: Sequence[str]) -> tuple[Key, ...]:
@@ -61,7 +80,8 @@ def _read_key(text: str, number: int) -> Key:
     name = options.get("name", f"key{number}")
     if not _NAME.fullmatch(name):
         raise ValueError(f"the name of {where} may have 1 to 40 letters, digits, dots, dashes and underscores")
-    return Key(value, name, _sessions(options.get("sessions"), where), _minutes(options.get("minutes"), where))
+    sessions, minutes = _sessions(options.get("sessions"), where), _minutes(options.get("minutes"), where)
+    return Key(value, name, sessions, minutes, is_named="name" in options)
 
 
 def _sessions(text: str | None, where: str) -> int | None:

@@ -26,6 +26,16 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def data_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What whoever runs the tests has made, their voices for one, is neither read nor changed."""
+    folder = tmp_path_factory.mktemp("data")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("streaming.config.DATA_DIR", str(folder))
+        patch.setenv("XDG_DATA_HOME", str(folder))  # of programs that tests start
+        yield
+
+
 @pytest.fixture
 def traces_keep_the_grammar(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Whatever a test here plays, the wire tells it in the order that clients rely on."""

@@ -49,6 +49,8 @@ class Account:
         self._day = now().date()
         self._used_s = 0.0
         self._visits: set[Visit] = set()
+        self.owner = key.owner if key else None
+        """what is written on what is made with the key, the same after a restart; None: it is the host's"""
         self.secrets = ClientSecrets(clock)
 
     @property
@@ -93,6 +95,10 @@ class Account:
         visit = Visit(self, secret, self._clock.now_s())
         self._visits.add(visit)
         return visit
+
+    def use(self, seconds: float) -> None:
+        """Time was used up outside of a call."""
+        self._used_s += seconds
 
     def in_use(self, value: str) -> Secret | None:
         """What is known of a secret with which a call was begun that still lasts."""

@@ -22,6 +22,7 @@ from streaming.gateway.kept import KEY_FILE, kept_key
 from streaming.gateway.media import ActivityModel
 from streaming.gateway.server import Gateway
 from streaming.gateway.tls import fingerprint, given_context, kept_context, own_addresses
+from streaming.keys import HOST
 from streaming.tdm.clock import SystemClock
 
 log = logging.getLogger(__name__)
@@ -55,7 +56,8 @@ async def serve(config: Config, load: Load) -> None:
     if page is None:
         log.warning("the page (web/) was not found; only the protocol is served")
     key = _made_key(config)
-    gateway = Gateway(replace(config, api_keys=(key,)) if key else config, page, clock)
+    # whoever shows the key that was made here is the one who could do without on this machine
+    gateway = Gateway(replace(config, api_keys=(f"{key}:name={HOST}",)) if key else config, page, clock)
     stopped = asyncio.create_task(stop.wait())
     # Listens before it loads: that the port is taken is better known now than after the models are warm.
     async with listening(gateway, config.listens_on, config.port, _tls(config)) as address:

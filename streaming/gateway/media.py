@@ -33,6 +33,12 @@ class ActivityModel(Protocol[StateT]):
         ...
 
 
+def probabilities_of(model: ActivityModel[Any], pcm: Pcm, timing: Timing) -> list[float]:
+    """Chances of speech in a whole recording [S] at Timing.input_rate, one for each full window. Blocks."""
+    state = model.open()
+    return [model.probabilities([window], [state])[0] for window in _Cutter(timing).push(pcm)]
+
+
 class _Cutter:
     """Cuts a stream of any packets into windows."""
 

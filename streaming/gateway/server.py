@@ -14,18 +14,22 @@ from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler
 
 from omni.model import OmniModel
-from streaming.catalogue import BuiltIn, Catalogue
+from streaming.catalogue import Catalogue
+from streaming.characters import Characters
 from streaming.config import Config
 from streaming.events import Closed
 from streaming.gateway import http
 from streaming.gateway.access import RETRY_S, Access, Caller, Visit
 from streaming.gateway.beta_link import BetaLink, speaks_beta
 from streaming.gateway.call import Call, Shared
+from streaming.gateway.character_requests import CharacterRequests
+from streaming.gateway.libraries import CHARACTERS, Libraries
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.media import ActivityModel, PooledActivity
 from streaming.gateway.resume import session_of, unknown_token
 from streaming.gateway.secret_requests import client_secret, flat_client_secret
 from streaming.gateway.term import Term
+from streaming.gateway.voice_requests import list_voices, make_voice, remove_voice
 from streaming.gateway.webrtc import Reception, WebRtc, session_of_call
 from streaming.gateway.webrtc_peer import Peer
 from streaming.gateway.websocket import Socket, WebSocketLink, refuse
@@ -63,6 +67,7 @@ class _Service:
     worker: Worker[Any]
     shared: Shared
     metrics: Metrics
+    libraries: Libraries
 
 
 class Gateway:
@@ -72,6 +77,7 @@ class Gateway:
         self._config = config
         self._clock = clock
         self._access = Access(read_keys(config.api_keys), clock)
+        self._characters = Characters(config.data_folder / CHARACTERS)
         self._patience_s = patience_s
         self._calls: dict[str, Call] = {}
         self._visits: dict[str, Visit] = {}
@@ -108,7 +114,9 @@ class Gateway:
             resume_within_s=self._config.resume_within_s,
         )
         worker.start()
-        self._service = _Service(worker, shared, Metrics(model.timing.output_rate))
+        libraries = Libraries(self._config.data_folder, self._characters, model, activity)
+        self._service = _Service(worker, shared, Metrics(model.timing.output_rate), libraries)
+        self._keep(libraries.open())
 
     async def stop(self) -> None:
         """End every call with a word of why, then the engine."""
@@ -125,6 +133,7 @@ class Gateway:
         if self._service is not None:
             # waits for the engine's thread, which finishes what it has in hand
             await asyncio.to_thread(self._service.worker.stop)
+            self._service.libraries.stop()
         for pool in (self._media_pool, self._activity_pool, self._sound_pool):
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -135,6 +144,10 @@ class Gateway:
         WebRtc(read_ice_servers(self._config.ice_servers), self._clock, self._sound_pool, reception).add_routes(app)
         app.router.add_post("/v1/realtime/client_secrets", self._with_engine(client_secret))
         app.router.add_post("/v1/realtime/sessions", self._with_engine(flat_client_secret))
+        app.router.add_get("/v1/audio/voices", self._with_libraries(list_voices))
+        app.router.add_post("/v1/audio/voices", self._with_libraries(make_voice))
+        app.router.add_delete("/v1/audio/voices/{id}", self._with_libraries(remove_voice))
+        CharacterRequests(self._characters).add_routes(app)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)
@@ -146,11 +159,21 @@ class Gateway:
     def _with_engine(self, handler: Callable[[web.Request, Engine, Catalogue], Awaitable[web.Response]]) -> Handler:
         """A handler that needs to know what the model can do, and what its caller may choose from."""
 
+        async def handle(request: web.Request, service: _Service) -> web.Response:
+            await service.libraries.look()
+            return await handler(request, service.worker, _choices(service, request))
+
+        return self._once_warm(handle)
+
+    def _with_libraries(self, handler: Callable[[web.Request, Libraries], Awaitable[web.Response]]) -> Handler:
+        """A handler that needs all that callers choose from."""
+        return self._once_warm(lambda request, service: handler(request, service.libraries))
+
+    def _once_warm(self, handler: Callable[[web.Request, _Service], Awaitable[web.Response]]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             if self._service is None:
                 return http.error_response(503, "not_ready", "the models are still being loaded; try again in a moment")
-            worker = self._service.worker
-            return await handler(request, worker, BuiltIn(worker.capabilities))
+            return await handler(request, self._service)
 
         return handle
 
@@ -223,7 +246,7 @@ class Gateway:
                 watchers=watchers,
                 carriage=peer.carriage if peer else WEBSOCKET,
                 lead_s=peer.lead_s if peer else LEAD_S,
-                catalogue=BuiltIn(service.worker.capabilities),
+                catalogue=_choices(service, request),
             )
         except BaseException:
             visit.leave()  # a call that never was must not count for ever
@@ -232,6 +255,7 @@ class Gateway:
         self._visits[session_id] = visit
         await call.open()
         self._keep(self._live(call, peer))
+        self._keep(service.libraries.look())  # not waited for: what is chosen and not known is looked for then
         return call
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
@@ -345,3 +369,8 @@ class Gateway:
             raise web.HTTPServiceUnavailable(text="the models are still being loaded")
         text = self._service.metrics.text(len(self._calls))
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
+
+
+def _choices(service: _Service, request: web.Request) -> Catalogue:
+    """What a caller may choose from."""
+    return service.libraries.of(request[http.CALLER].account.owner)

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from omni.text.template import Language, Mode
-from streaming.config import LANGUAGES, MODES, Config, ConfigError, add_flags, load
+from streaming.config import DATA_DIR, LANGUAGES, MODES, Config, ConfigError, add_flags, load
 
 
 def parse(*words: str) -> dict[str, object]:
@@ -165,7 +165,8 @@ def test_tls_opens_the_network_unless_an_address_is_chosen() -> None:
     assert Config(tls=True, host="127.0.0.1").listens_on == "127.0.0.1"
 
 
-def test_data_is_kept_where_the_system_wants_it(tmp_path: Path) -> None:
+def test_data_is_kept_where_the_system_wants_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streaming.config.DATA_DIR", DATA_DIR)  # which is another while tests run
     assert load({}, {}).data_folder == Path.home() / ".local" / "share" / "omni-live"
     assert load({}, {"XDG_DATA_HOME": str(tmp_path)}).data_folder == tmp_path / "omni-live"
     assert load({}, {"XDG_DATA_HOME": "relative"}) == Config()

@@ -43,3 +43,23 @@ def test_what_is_wrong_is_said_without_showing_the_key(texts: tuple[str, ...], s
 
 def test_a_key_is_not_shown_when_it_is_printed() -> None:
     assert "sekret" not in repr(read_keys(("sekret:sessions=1",)))
+
+
+def test_what_a_key_makes_stays_its_own_when_keys_are_added_before_it() -> None:
+    alone = read_keys(("sekret", "b:name=ann"))
+    later = read_keys(("first", "second:name=ben", "sekret:sessions=1", "changed:name=ann"))
+    assert alone[0].owner == later[2].owner
+    assert alone[1].owner == later[3].owner == "ann"
+    assert len({key.owner for key in later}) == 4
+
+
+def test_what_a_key_makes_does_not_show_the_key_and_cannot_be_given_by_a_name() -> None:
+    (key,) = read_keys(("sekret",))
+    assert key.owner is not None
+    assert "sekret" not in key.owner
+    with pytest.raises(ValueError, match="letters"):
+        read_keys((f"other:name={key.owner}",))
+
+
+def test_the_key_of_whoever_runs_the_server_owns_what_was_made_without_keys() -> None:
+    assert read_keys(("sekret:name=host",))[0].owner is None

@@ -4,7 +4,9 @@ import asyncio
 import base64
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import aiohttp
@@ -58,11 +60,15 @@ async def serving(
     patience_s: float = 10.0,
     page: Path | None = None,
 ) -> AsyncIterator[Place]:
-    gateway = Gateway(config or Config(), page, clock or SystemClock(), patience_s)
+    config = config or Config()
     model = model or ScriptedModel()
-    async with listening(gateway, "127.0.0.1", 0) as address:
-        gateway.start(model, Loudness())
-        yield Place(gateway, address, model)
+    with TemporaryDirectory() as empty:
+        # the voices of whoever runs the tests are none of their business
+        config = config if config.data_dir else replace(config, data_dir=empty)
+        gateway = Gateway(config, page, clock or SystemClock(), patience_s)
+        async with listening(gateway, "127.0.0.1", 0) as address:
+            gateway.start(model, Loudness())
+            yield Place(gateway, address, model)
 
 
 class Peer:

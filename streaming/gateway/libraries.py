@@ -1,0 +1,143 @@
+"""What callers choose from, each by their account: voices and characters, and the thread in which voices are made."""
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omni.model import OmniModel
+from omni.types import Voice
+from streaming import characters, voices
+from streaming.catalogue import Character
+from streaming.gateway.media import ActivityModel, probabilities_of
+from streaming.voice_files import Record
+from streaming.voice_making import Made, VoiceMaker, several_speakers
+from streaming.voices import VoiceError
+
+VOICES = "voices"
+CHARACTERS = "characters"
+"""folders in the data folder"""
+MAKING_S = 60.0
+"""a voice that takes longer to make is given up"""
+MOST_MAKING = 4
+"""voices in the making, of different accounts; they wait for each other, because one alone computes"""
+
+log = logging.getLogger(__name__)
+
+
+class Choices:
+    """Catalogue of one account."""
+
+    def __init__(self, of_voices: voices.Shelf, of_characters: characters.Shelf) -> None:
+        self._voices = of_voices
+        self._characters = of_characters
+
+    def voices(self) -> tuple[str, ...]:
+        """See Catalogue."""
+        return self._voices.voices()
+
+    def voice(self, name: str) -> Voice | None:
+        """See Catalogue."""
+        return self._voices.voice(name)
+
+    def character(self, name: str) -> Character | None:
+        """See Catalogue."""
+        return self._characters.get(name)
+
+
+class Libraries:
+    """The voices and characters of a server.
+
+    Args:
+        folder: the data folder; it need not exist.
+        of_characters: what is in it beside voices.
+        model: that voices are made for.
+        activity: hears where somebody speaks.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        of_characters: characters.Characters,
+        model: OmniModel[Any],
+        activity: ActivityModel[Any],
+    ) -> None:
+        self.voices = voices.Voices(folder / VOICES, model.capabilities)
+        self._characters = of_characters
+        hear = partial(probabilities_of, activity, timing=model.timing)
+        self._maker = VoiceMaker(model, hear, several_speakers)
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voices")
+        self._making: set[str | None] = set()
+        self._preparing: asyncio.Future[None] | None = None
+
+    def of(self, owner: str | None) -> Choices:
+        """What an account may choose from; see Account.owner."""
+        return Choices(self.voices.of(owner), self._characters.of(owner))
+
+    async def open(self) -> None:
+        """Tidy up, and see what there is."""
+        await asyncio.to_thread(self.voices.tidy)
+        await self.look()
+
+    async def look(self) -> None:
+        """See which voices came and went meanwhile; those made for another model are prepared for this one."""
+        await asyncio.to_thread(self.voices.look)
+        idle = self._preparing is None or self._preparing.done()
+        if idle and self.voices.unprepared():
+            loop = asyncio.get_running_loop()
+            self._preparing = loop.run_in_executor(self._pool, self._maker.prepare_missing, self.voices)
+
+    def check_ability(self) -> None:
+        """Whether voices can be made at all.
+
+        Raises:
+            VoiceError: the model cannot.
+        """
+        self._maker.check_ability()
+
+    @contextmanager
+    def place(self, owner: str | None) -> Iterator[None]:
+        """A place among those who make a voice, one for each account.
+
+        Raises:
+            VoiceError: all are taken.
+        """
+        if owner in self._making:
+            raise VoiceError(
+                "voices_busy", "A voice of yours is being made. Wait until it is there, then make another."
+            )
+        if len(self._making) >= MOST_MAKING:
+            raise VoiceError("voices_busy", "Others are making voices just now. Try again in a minute.")
+        self._making.add(owner)
+        try:
+            yield
+        finally:
+            self._making.remove(owner)
+
+    async def make(self, record: Record, data: bytes) -> tuple[voices.Entry, Made]:
+        """Make a voice of a sound file, and keep it.
+
+        Raises:
+            VoiceError: the recording is not fit, or it took too long.
+            OSError: it cannot be kept.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(MAKING_S):
+                # a thread cannot be stopped: what it still makes after that is kept by nobody
+                made = await loop.run_in_executor(self._pool, self._maker.make, record, data)
+        except TimeoutError:
+            raise VoiceError(
+                "voice_timed_out", f"The voice was not ready in {MAKING_S:.0f} s. Try again later."
+            ) from None
+        entry = await asyncio.to_thread(self.voices.add, made.record, made.reference, made.voice)
+        log.info("voice %s was made", entry.id)
+        return entry, made
+
+    def stop(self) -> None:
+        """Begin nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,123 @@
+"""From bytes to a voice, and every reason why not."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omni.packaged.files import MissingModelError
+from omni.types import Pcm, Voice
+from streaming import voice_making
+from streaming.voice_making import LIMITS, VoiceMaker, checks_object
+from streaming.voices import VoiceError, Voices, Wish
+from tests.fakes import ScriptedModel
+from tests.recordings import RATE, hum, loudness, wav
+
+
+class Cloner(ScriptedModel):
+    """Remembers what it was given."""
+
+    def __init__(self, name: str = "scripted") -> None:
+        super().__init__()
+        self.capabilities = replace(self.capabilities, name=name, makes_voices="clones")
+        self.given: list[Pcm] = []
+        self.refuses: Exception | None = None
+
+    def prepare_voice(self, name: str, reference: Pcm) -> Voice:
+        if self.refuses:
+            raise self.refuses
+        self.given.append(reference)
+        return Voice(name, state={"length": np.array([len(reference)], np.float32)})
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Voices:
+    return Voices(tmp_path, Cloner().capabilities)
+
+
+def problem(maker: VoiceMaker, library: Voices, data: bytes) -> str:
+    with pytest.raises(VoiceError) as refused:
+        maker.make(library.of(None).record_of(Wish("New", "self")), data)
+    return refused.value.code
+
+
+def test_a_recording_becomes_a_voice(library: Voices) -> None:
+    model = Cloner()
+    record = library.of("ann").record_of(Wish("New", "given", "Ann", "de"))
+    made = VoiceMaker(model, loudness).make(record, wav(hum(8.0)))
+    assert (made.voice.name, made.voice.language) == ("New", "de")
+    pcm, rate = made.reference
+    assert rate == RATE
+    assert made.record.seconds == pytest.approx(len(pcm) / RATE)
+    assert len(model.given[0]) == pytest.approx(made.record.seconds * model.timing.input_rate, abs=2)
+    assert set(checks_object(made.checks)) == {
+        "speech_s",
+        "trimmed_before_s",
+        "trimmed_after_s",
+        "level_db",
+        "above_noise_db",
+    }
+
+
+def test_every_reason_has_a_code(library: Voices) -> None:
+    model = Cloner()
+    maker = VoiceMaker(model, loudness)
+    assert problem(maker, library, b"no sound") == "invalid_audio"
+    assert problem(maker, library, wav(hum(2.0))) == "voice_too_short"
+    assert problem(maker, library, wav(hum(LIMITS["longest_s"] + 5))) == "voice_too_long"
+    assert problem(maker, library, wav(hum(2 * LIMITS["longest_s"] + 5))) == "voice_too_long"
+    assert problem(maker, library, wav(np.zeros(8 * RATE, np.float32))) == "voice_silent"
+    assert problem(maker, library, wav(np.clip(hum(8.0, level=2.0), -1, 1))) == "voice_clipped"
+    assert problem(maker, library, wav(hum(8.0, hush=0.05))) == "voice_noisy"
+    assert problem(VoiceMaker(model, loudness, lambda _: True), library, wav(hum(8.0))) == "voice_several_speakers"
+    model.refuses = ValueError("it hums")
+    assert problem(maker, library, wav(hum(8.0))) == "invalid_audio"
+    plain = ScriptedModel()
+    plain.capabilities = replace(plain.capabilities, makes_voices=None)
+    assert problem(VoiceMaker(plain, loudness), library, wav(hum(8.0))) == "voices_not_made"
+
+
+def test_voices_of_another_model_are_prepared_for_this_one(library: Voices, tmp_path: Path) -> None:
+    for name in ("One", "Two", "Broken"):
+        made = VoiceMaker(Cloner(), loudness).make(library.of(None).record_of(Wish(name, "self")), wav(hum(8.0)))
+        entry = library.add(made.record, made.reference, made.voice)
+    (tmp_path / entry.id / "reference.flac").write_bytes(b"junk")
+    model = Cloner("another")
+    other = Voices(tmp_path, model.capabilities)
+    other.look()
+    assert other.of(None).voices() == ("plain", "other")
+    VoiceMaker(model, loudness).prepare_missing(other)
+    assert len(model.given) == 2
+    assert set(other.of(None).voices()) == {"plain", "other", "One", "Two"}
+    assert "reference.flac" in (next(one.problem for one in other.kept() if one.name == "Broken") or "")
+    # the first model finds its own as they were
+    again = Voices(tmp_path, Cloner().capabilities)
+    again.look()
+    assert len(again.of(None).voices()) == 5
+
+
+@pytest.mark.parametrize("error", [ValueError("it is too short"), RuntimeError("out of memory")])
+def test_a_model_that_fails_with_one_voice_is_not_asked_again(
+    library: Voices, tmp_path: Path, error: Exception
+) -> None:
+    made = VoiceMaker(Cloner(), loudness).make(library.of(None).record_of(Wish("One", "self")), wav(hum(8.0)))
+    library.add(made.record, made.reference, made.voice)
+    model = Cloner("another")
+    model.refuses = error
+    other = Voices(tmp_path, model.capabilities)
+    other.look()
+    VoiceMaker(model, loudness).prepare_missing(other)
+    assert not other.unprepared()
+    assert str(error) in (other.kept()[0].problem or "")
+
+
+def test_without_the_model_that_tells_people_apart_voices_are_made_all_the_same(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing() -> None:
+        raise MissingModelError("resemblyzer is not installed")
+
+    monkeypatch.setattr(voice_making, "_likeness", missing)
+    assert voice_making.several_speakers(hum(4.0)) is False
+    assert "resemblyzer is not installed" in caplog.text
