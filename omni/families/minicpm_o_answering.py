@@ -12,7 +12,9 @@ from torch import Tensor
 from omni.families.minicpm_o_network import Network, Vocabulary
 from omni.families.minicpm_o_state import Answer, State, later
 from omni.nn.sampling import TextSampling
+from omni.speech.captions import Captions
 from omni.speech.streaming import Piece, Synthesis
+from omni.speech.tempo import Tempo
 from omni.text.decoding import Decoding, decode, recite
 from omni.text.template import (
     ANSWER_START,
@@ -26,8 +28,9 @@ from omni.text.template import (
 from omni.text.tokenizer import TextStream
 from omni.text.tools import CALL_END, CALL_START, Calls, demanded, offers
 from omni.timing import Timing
-from omni.types import Delta, Reply, SpeechDelta, TextDelta
+from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta
 
+_SILENCE: Pcm = np.zeros(0, np.float32)
 _BURST = 3
 """tokens of text before the talker is asked again: as in training, and short enough to be interrupted"""
 _RECITED = 24
@@ -65,6 +68,9 @@ class Answering:
             reply: how to answer.
             begun_at: place of the first of what opens it.
             before: what stands open there.
+
+        Raises:
+            ValueError: nobody speaks as slowly, or as fast.
         """
         demand = demanded(reply)
         return Answer(
@@ -74,6 +80,8 @@ class Answering:
             before,
             text_ended=bool(demand),
             calls=Calls().opened(demand.removeprefix(CALL_START)) if demand else Calls(),
+            tempo=Tempo(reply.speed),
+            captions=Captions(speed=reply.speed),
         )
 
     def script(self, text: str) -> tuple[int, ...]:
@@ -186,9 +194,9 @@ class Answering:
 
     def _sounded(self, answer: Answer, pieces: Sequence[Piece], *, last: bool) -> list[Delta]:
         """Sound with the words in it; last: what is written by then is all that the talker will have said."""
-        if not pieces:
+        answer.tempo, pcm = answer.tempo.over(np.concatenate([_SILENCE, *(piece.pcm for piece in pieces)]), last=last)
+        if not len(pcm):
             return []
-        pcm = np.concatenate([piece.pcm for piece in pieces])
         offset_s = answer.captions.sound_s
         answer.captions, words = answer.captions.over(len(pcm) / self._output_rate, last=last)
         answer.words += later(words, offset_s)

@@ -13,6 +13,7 @@ from omni.nn.cache import KvCache
 from omni.nn.sampling import Draw
 from omni.speech.captions import Captions
 from omni.speech.streaming import SpeechState
+from omni.speech.tempo import Tempo
 from omni.speech.words import heard_text
 from omni.text.decoding import Decoding
 from omni.text.template import Span, Standing
@@ -53,6 +54,8 @@ class Answer:
     speech: SpeechState | None = None
     speech_marked: bool = False
     """a mark holds the same speech: it is copied before it goes on"""
+    tempo: Tempo = field(default_factory=Tempo)
+    """of the speech, beyond which nobody knows of any other time"""
     captions: Captions = field(default_factory=Captions)
     words: tuple[Word, ...] = ()
     """that were given out, start_s counted from the beginning of the answer"""

@@ -31,6 +31,8 @@ class Captions:
     """when the next word is expected to start, counted from the start of the sound"""
     sound_s: float = 0.0
     """of sound so far"""
+    speed: float = 1.0
+    """factor on the pace of the speech"""
 
     def written(self, text: str) -> "Captions":
         """With more of the answer's text."""
@@ -48,18 +50,18 @@ class Captions:
         """
         pieces = list(_words(self.text, last=last))
         end_s = self.sound_s + duration_s
-        start_s, pace = max(self.word_s, self.sound_s), 1.0
+        start_s, stretch = max(self.word_s, self.sound_s), 1 / self.speed
         if last and pieces:
             start_s = min(start_s, end_s)
-            pace = min(1.0, (end_s - start_s) / sum(map(_seconds, pieces)))
+            stretch = min(stretch, (end_s - start_s) / sum(map(_seconds, pieces)))
         words: list[Word] = []
         for piece in pieces:
             if start_s >= end_s and not last:
                 break
             words.append(Word(piece, max(0.0, start_s - self.sound_s)))
-            start_s += pace * _seconds(piece)
+            start_s += stretch * _seconds(piece)
         rest = self.text[sum(len(word.text) for word in words) :]
-        return Captions(rest, start_s, end_s), tuple(words)
+        return replace(self, text=rest, word_s=start_s, sound_s=end_s), tuple(words)
 
 
 def _words(text: str, *, last: bool) -> Iterator[str]:

@@ -54,6 +54,14 @@ def test_words_follow_at_the_pace_of_speech() -> None:
     assert 2 < starts[len(SENTENCE.split()) + 2] < 8
 
 
+def test_slow_speech_takes_its_time() -> None:
+    plain, slow = (laid(Captions(speed=speed).written(SENTENCE * 4), [0.5] * 60) for speed in (1.0, 0.5))
+    assert [word for word, _ in slow] == [word for word, _ in plain]
+    # all but the last, which waits for the end
+    expected = [2 * start_s for _, start_s in plain[:-1]]
+    assert [start_s for _, start_s in slow[:-1]] == pytest.approx(expected, abs=0.01)
+
+
 def test_words_do_not_run_ahead_of_the_sound() -> None:
     captions = Captions().written("one two three four five six seven eight nine ten ")
     captions, early = captions.over(0.5, last=False)
