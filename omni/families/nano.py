@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from omni.families.nano_messages import answer_messages, asks_to_look, nudge, placed, user_message
 from omni.families.nano_state import (
+    MAX_PREFILLS,
     Answer,
     Draft,
     Memory,
@@ -269,11 +270,27 @@ class Nano:
                 )
             deltas.append(draft.speech[answer.n_clauses])
             answer = replace(answer, n_clauses=answer.n_clauses + 1)
-        if answer.written and answer.n_clauses == len(draft.clauses):
-            deltas.append(_end(draft))
-            answer = replace(answer, closed=True)
         state.memory = replace(state.memory, answer=answer)
+        if answer.written and answer.n_clauses == len(draft.clauses) and not self._prefills(state, bool(deltas)):
+            deltas.append(_end(draft))
+            state.memory = replace(state.memory, answer=replace(answer, closed=True))
         return deltas
+
+    def _prefills(self, state: State, spoke: bool) -> bool:
+        """While a greeting is being heard, have the language model read the instructions; False: that is done.
+
+        Those of a character are long: its first answer would be late. Sound that is ready does not wait for it.
+        """
+        draft = state.memory.answer.draft if state.memory.answer else None
+        if state.memory.history or draft is None or draft.task.words is None or draft.n_prefills == MAX_PREFILLS:
+            return False
+        if spoke:
+            return True
+        draft.n_prefills += 1
+        guess = state.context.warm((*self._conversation(state, state.instructions), Message("user", "")))
+        if guess is not None:
+            draft.n_prefills = MAX_PREFILLS
+        return guess is None
 
     # ---------------------------------------------------------------- going back
 

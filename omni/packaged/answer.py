@@ -1,6 +1,7 @@
 """What may be said and when it is enough: a small model does not know, so the rules are here."""
 
 import re
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,8 @@ _ENOUGH_TOKENS = 14
 _MOST_SENTENCES = 2
 _REPEAT = 3
 """tokens in a row that may not come twice in an answer"""
+_REPEAT_EARLIER = 5
+"""tokens in a row that may not come again from an earlier answer"""
 _SPEAKABLE = re.compile(r"[A-Za-z0-9À-ÿ ,.;!?'\"’‘“”–—°%$€£&+=/-]+")
 """no markdown, no list, no emoji, no bracket"""
 _SENTENCE_END = re.compile(r"[.!?][\"'”’]?$")
@@ -40,11 +43,25 @@ class Speakable:
 class Answer:
     """One answer as it is decoded, greedily. Ends at the first good place."""
 
-    def __init__(self, tokenizer: BpeTokenizer, speakable: Speakable, opening: Opening, limit: int) -> None:
+    def __init__(
+        self,
+        tokenizer: BpeTokenizer,
+        speakable: Speakable,
+        opening: Opening,
+        limit: int,
+        earlier: Sequence[list[int]] = (),
+    ) -> None:
+        """Start an answer.
+
+        Args:
+            limit: tokens.
+            earlier: tokens of answers that it may not repeat.
+        """
         self._stream = TextStream(tokenizer)
         self._speakable = speakable
         self._opening = opening
         self._limit = limit
+        self._earlier = earlier
         self._tokens: list[int] = []
         self._text = ""
         self._n_sentences = 0
@@ -64,10 +81,11 @@ class Answer:
             logits: [V], changed in place.
         """
         logits += self._speakable.penalty if self._text else self._speakable.text_penalty
-        recent = self._tokens[1 - _REPEAT :]
-        for start in range(len(self._tokens) - _REPEAT + 1):
-            if self._tokens[start : start + _REPEAT - 1] == recent:
-                logits[self._tokens[start + _REPEAT - 1]] = -np.inf
+        for tokens, n_repeated in ((self._tokens, _REPEAT), *((told, _REPEAT_EARLIER) for told in self._earlier)):
+            recent = self._tokens[1 - n_repeated :]
+            for start in range(len(tokens) - n_repeated + 1):
+                if tokens[start : start + n_repeated - 1] == recent:
+                    logits[tokens[start + n_repeated - 1]] = -np.inf
         token = int(logits.argmax())
         # a full stop may be the point of "3.5": only what follows it tells
         enough = self._at_sentence_end() and token not in self._speakable.continues

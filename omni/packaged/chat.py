@@ -10,7 +10,7 @@ from omni.packaged import gguf
 from omni.packaged.answer import Answer, Speakable
 from omni.packaged.decoder import SMOLLM2, Decoder
 from omni.packaged.openings import NOTE, Opening, opening
-from omni.packaged.prompt import STATIC
+from omni.packaged.prompt import STATIC, Persona
 from omni.text.chat import Message
 from omni.text.tokenizer import BpeTokenizer
 from omni.types import Tool, ToolCall
@@ -24,6 +24,11 @@ _USER_TOKENS = 200
 """of one message: what a monologue asks is in its newest words"""
 _NOTE_TOKENS = 120
 _INSTRUCTION_TOKENS = 160
+_LEADING_TOKENS = 280
+"""of instructions and the examples in them: with the longest message behind them, everything still fits"""
+_REMINDER_TOKENS = 32
+_KEPT_EXCHANGES = 3
+"""in a role: from more of them a model this small learns its own mistakes, not the role"""
 _CHUNK = 24
 """tokens prefilled at a time, so that a quantum stays short"""
 _WARM_CHUNKS = 2
@@ -89,6 +94,21 @@ class Template:
         body = body[:_INSTRUCTION_TOKENS] if message.role == "system" else body[-_USER_TOKENS:]
         return [self._start, *head, *body]
 
+    def leading(self, persona: Persona) -> list[list[int]]:
+        """Instructions, and the first of their examples that there is room for."""
+        pieces = [self.message(Message("system", persona.who))] if persona.who else []
+        examples = [self.message(message) for message in persona.messages()]
+        for pair in zip(examples[::2], examples[1::2], strict=True):
+            if sum(map(len, (*pieces, *pair))) > _LEADING_TOKENS:
+                break
+            pieces += pair
+        return pieces
+
+    def reminder(self, persona: Persona) -> list[int]:
+        """Who the assistant is, said again before the user's message."""
+        words = self._tokenizer.encode(f"system\n{persona.reminder}")[:_REMINDER_TOKENS]
+        return [self._start, *words, self._end, *self._newline]
+
     def answer(self, text: str) -> list[int]:
         """The head of the assistant's answer, as far as it is given."""
         return [self._start, *self._tokenizer.encode("assistant\n" + text)]
@@ -122,7 +142,7 @@ class SmolContext:
         template = self._chat.template
         # without the full stop that a recogniser puts after everything: whether one follows is the question
         last = template.head(Message("user", messages[-1].text.rstrip(" .?!,…")))
-        self._aim(messages, [*map(template.message, messages[:-1]), last], [])
+        self._aim(messages, last, [])
         for _ in range(_WARM_CHUNKS):
             self._advance()
         if self._n_computed < len(self._target):
@@ -139,15 +159,18 @@ class SmolContext:
     ) -> None:
         """Start an answer. Computes nothing yet. This model cannot call tools: they are not looked at."""
         instructions = messages[0].text if messages and messages[0].role == "system" else ""
-        said = [message.text for message in messages if message.role == "user"]
-        start = opening(said[-1], instructions, said[:-1]) if messages and messages[-1].role == "user" else Opening()
+        said, told = ([message.text for message in messages if message.role == role] for role in ("user", "assistant"))
+        of_user = bool(messages) and messages[-1].role == "user"
+        start = opening(said[-1], instructions, said[:-1], told) if of_user else Opening()
         template = self._chat.template
-        self._aim(messages, [template.message(message) for message in messages], template.answer(start.text))
+        self._aim(messages, template.message(messages[-1]) if messages else [], template.answer(start.text))
         # given first words fit their question, however often they were said
         self._earlier = [] if start.text else _answers_to_others(messages)
         self._messages, self._held = messages, ""
         self._answer_limit = limit = min(max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
-        self._answer = Answer(self._chat.tokenizer, self._chat.speakable, start, limit)
+        in_a_role = bool(Persona.of(instructions).examples)
+        told_ids = [self._chat.tokenizer.encode(text) for text in self._earlier] if in_a_role else []
+        self._answer = Answer(self._chat.tokenizer, self._chat.speakable, start, limit, told_ids)
         self._n_tokens = 0
 
     def read(self) -> tuple[str, bool]:
@@ -209,31 +232,62 @@ class SmolContext:
             self._n_computed += len(chunk)
         return len(chunk)
 
-    def _aim(self, messages: Sequence[Message], pieces: list[list[int]], tail: list[int]) -> None:
-        """Set what the cache is to hold, and keep of it what is already there."""
-        kept = [token for piece in self._window(messages, pieces) for token in piece]
+    def _aim(self, messages: Sequence[Message], last: list[int], tail: list[int]) -> None:
+        """Set what the cache is to hold, and keep of it what is already there.
+
+        Args:
+            messages: the conversation.
+            last: tokens of its last message.
+            tail: tokens of the answer's head.
+        """
+        kept = [token for piece in self._window(messages, last) for token in piece]
         target = [*self._chat.static, *kept, *tail]
         same = 0
         while same < min(self._n_computed, len(target) - 1) and self._target[same] == target[same]:
             same += 1
         self._target, self._n_computed = target, same
 
-    def _window(self, messages: Sequence[Message], pieces: list[list[int]]) -> list[list[int]]:
+    def _window(self, messages: Sequence[Message], last: list[int]) -> list[list[int]]:
         """Instructions and the newest messages that fit.
 
         When something must go, half of the room is cleared at once: cutting a little at every turn would mean
         computing the whole window anew at every turn.
         """
-        n_leading = 1 if messages and messages[0].role == "system" else 0
-        leading = [piece for piece, message in zip(pieces[:n_leading], messages, strict=False) if message.text.strip()]
+        template = self._chat.template
+        instructions = messages[0].text if messages and messages[0].role == "system" else ""
+        spoken = messages[1:] if messages and messages[0].role == "system" else messages
+        persona = Persona.of(instructions)
+        leading = template.leading(persona)
+        if not spoken:
+            return leading
+        if persona.examples:
+            spoken = spoken[_scene(spoken) :]
+            reminder = template.reminder(persona)
+            pieces = [
+                [*(reminder if message.role == "user" else ()), *piece]
+                for message, piece in zip(spoken, [*map(template.message, spoken[:-1]), last], strict=True)
+            ]
+            self._first = 0
+        else:
+            pieces = [*map(template.message, spoken[:-1]), last]
         room = N_POSITIONS - len(self._chat.static) - _RESERVE - sum(map(len, leading))
-        if not n_leading <= self._first < len(pieces):
-            self._first = n_leading
+        if self._first >= len(pieces):
+            self._first = 0
         if sum(map(len, pieces[self._first :])) > room:
             # the newest message stays whatever it costs; by its own limit it fits
             while self._first < len(pieces) - 1 and sum(map(len, pieces[self._first :])) > room // 2:
                 self._first += 1
         return leading + pieces[self._first :]
+
+
+def _scene(spoken: Sequence[Message]) -> int:
+    """Index of the first message that the model is shown in a role.
+
+    It moves on by several exchanges at a time, so that most turns find what was computed for the one before.
+    """
+    asked = [index for index, message in enumerate(spoken[:-1]) if message.role == "user"]
+    n_kept = len(asked) if len(asked) <= _KEPT_EXCHANGES else 1 + (len(asked) - 1) % _KEPT_EXCHANGES
+    return asked[-n_kept] if n_kept else 0
 
 
 def _answers_to_others(messages: Sequence[Message]) -> list[str]:

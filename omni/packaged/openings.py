@@ -3,12 +3,14 @@
 A small model often loses its way in the first words: asked for "my name" it talks about its own. So questions
 about the speaker are turned round ("What is my name?" begins "Your name is"), and questions about the camera
 begin with what the camera shows. Nothing here knows an answer: the words are the user's,
-the camera's, or those of the session's instructions.
+the camera's, or those of the session's instructions and the examples in them.
 """
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from omni.packaged.prompt import Persona
 
 NOTE = re.compile(r"\(The camera shows: (?P<shown>.*)\)\n")
 """the line that a family puts before the user's words when it has seen something"""
@@ -74,7 +76,8 @@ _SWAP = {
 
 
 _NAME_ASKED = re.compile(r"\b(?:what(?:'s| is) your name|who are you|what are you called)\b", re.I)
-_NAME_GIVEN = re.compile(r"\b[Yy]our name is (?P<name>[A-Z]\w*)|\b[Yy]ou are (?:called )?(?P<who>[A-Z]\w*)")
+_NAME = r"[A-Z]\w*(?: [A-Z]\w*)*"
+_NAME_GIVEN = re.compile(rf"\b[Yy]our name is (?P<name>{_NAME})|\b[Yy]ou are (?:called )?(?P<who>{_NAME})")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,19 +89,23 @@ class Opening:
     """nothing need follow"""
 
 
-def opening(message: str, instructions: str = "", earlier: Sequence[str] = ()) -> Opening:
+def opening(message: str, instructions: str = "", earlier: Sequence[str] = (), given: Sequence[str] = ()) -> Opening:
     """The opening that a user's message calls for; empty when it is the model's to choose.
 
     Args:
         instructions: of the session.
         earlier: what the user said before, oldest first.
+        given: what the assistant said before.
     """
     note = NOTE.match(message)
     question = message[note.end() :] if note else message
     if note and (from_camera := _from_camera(note["shown"], question)):
         return Opening(from_camera, complete=True)
-    if _NAME_ASKED.search(question) and (given := _NAME_GIVEN.search(instructions)):
-        return Opening(f"My name is {given['name'] or given['who']}.")
+    persona = Persona.of(instructions)
+    if (answer := persona.answer(question, given)) is not None:
+        return Opening(answer, complete=True)
+    if _NAME_ASKED.search(question) and (name := _NAME_GIVEN.search(persona.who)):
+        return Opening(f"My name is {name['name'] or name['who']}.")
     for pattern, form in _QUESTIONS:
         if match := pattern.search(question):
             start = form.format(**{name: (value or "").lower() for name, value in match.groupdict().items()})

@@ -2,7 +2,24 @@
 
 A model this small follows examples, not orders. They show the length, the tone, a fact remembered and a camera
 note; none of them is a question from scripts/bench_suite.
+
+A session's instructions may show examples of its own, in plain lines that any model can read; this is how a character
+is written for role play:
+
+    You are Captain Flint, an old pirate captain. You love treasure and the sea.
+    User: Hello!
+    You: Ahoy, matey! Welcome aboard me ship.
+    User: Where do you live?
+    You: Wherever the wind blows, matey.
+
+The model is shown the first examples as a conversation, and the first sentence again before each question, because it
+heeds what stands near. A question that is asked as an example asks it is answered as the example answers it. All other
+lines are instructions.
 """
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from omni.text.chat import Message
 
@@ -29,3 +46,91 @@ STATIC: tuple[Message, ...] = (
     ),
 )
 """prefilled once for all sessions; a session's own instructions follow it as a second system message"""
+
+_EXAMPLE_LINE = re.compile(r"(?P<who>user|you): *(?P<text>.*\S)", re.I)
+_FIRST_SENTENCE = re.compile(r".*?[a-z]{2}[.!](?=\s|$)", re.S)
+
+
+@dataclass(frozen=True, slots=True)
+class Persona:
+    """Instructions, and the examples in them of how to follow them."""
+
+    who: str
+    """the instructions alone"""
+    examples: tuple[tuple[str, str], ...] = ()
+    """what the user says, what the assistant says to that"""
+
+    @classmethod
+    def of(cls, instructions: str) -> "Persona":
+        """Read the examples out of a session's instructions."""
+        who: list[str] = []
+        examples: list[tuple[str, str]] = []
+        question = ""
+        for line in instructions.splitlines():
+            match = _EXAMPLE_LINE.fullmatch(line.strip())
+            if match is None:
+                who.append(line)
+            elif match["who"].lower() == "user":
+                question = match["text"]
+            elif question:
+                examples.append((question, match["text"]))
+                question = ""
+        return cls("\n".join(who).strip(), tuple(examples))
+
+    @property
+    def reminder(self) -> str:
+        """Who they are, in a sentence."""
+        first = _FIRST_SENTENCE.match(self.who)
+        return first[0] if first else self.who
+
+    def messages(self) -> tuple[Message, ...]:
+        """The examples as a conversation."""
+        return tuple(
+            message
+            for question, answer in self.examples
+            for message in (Message("user", question), Message("assistant", answer))
+        )
+
+    def answer(self, question: str, given: Sequence[str]) -> str | None:
+        """What an example says to this very question.
+
+        Args:
+            given: the answers so far: what was said already is said again only to who asks for the name.
+        """
+        names = set(re.findall(r"[A-Z]\w+", self.reminder))
+        asked = _gist(question, names)
+        answers = [answer for example, answer in self.examples if _gist(example, names) == asked]
+        fresh = [answer for answer in answers if not any(answer[:_KNOWN_BY] in told for told in given)]
+        if not fresh and asked == _WHO:
+            return answers[0] if answers else None
+        return fresh[0] if fresh else None
+
+
+_KNOWN_BY = 20
+"""characters from which an answer that was perhaps cut off is known"""
+_BEFORE = re.compile(
+    r"^(?:(?:well|so|okay|ok|and|now|hey|hi|hello|please|oh|yes|then) )+(?=\w)|^(?:can|could|would|will) you (?=\w)"
+)
+_AFTER = re.compile(r" (?:please|now|today|then|there|again|to me|my dear|dear|for me)$")
+_WHO = "who are you"
+_ALIKE = {
+    _WHO: ("what is your name", "what are you called", "may i ask your name", "introduce yourself"),
+    "hello": ("hi", "hey", "greetings", "good morning", "good afternoon", "good evening", "good day", "hello hello"),
+    "how are you": ("how are you doing", "how do you do", "how is it going", "how do you feel", "how are things"),
+    "tell me a story": ("tell a story", "tell me another story", "tell me one more story", "do you know a story"),
+    "goodbye": ("bye", "bye bye", "good night", "see you", "see you later", "goodbye for now", "see you soon"),
+    "thank you": ("thanks", "thank you very much", "thank you so much", "thanks a lot", "many thanks"),
+    "what do you like to do": ("what do you like doing", "what are your hobbies", "what do you do for fun"),
+    "are you a computer": ("are you a robot", "are you a machine", "are you an ai", "are you a program"),
+    "where do you live": ("where is your home", "where are you living", "where are you"),
+}
+_GISTS = {other: gist for gist, others in _ALIKE.items() for other in others}
+
+
+def _gist(question: str, names: set[str]) -> str:
+    """The question without courtesy and without whom it is put to; the same for questions that are alike."""
+    plain = re.sub(r"(\w)['’](?:s|re)\b", lambda match: f"{match[1]} is", question)
+    words = " ".join(word.lower() for word in re.findall(r"\w+", plain) if word not in names)
+    for pattern in (_AFTER, _AFTER, _BEFORE, _BEFORE):
+        words = pattern.sub("", words)
+    return _GISTS.get(words, words)

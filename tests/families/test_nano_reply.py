@@ -5,6 +5,7 @@ import pytest
 from omni.families.nano import Nano
 from omni.families.nano_state import CUT_OFF, State
 from omni.model import Phase
+from omni.text.chat import Message
 from omni.text.manner import AS_IT_IS
 from omni.types import Reply, TextDelta, TurnEnd, Unit, Voice
 from tests.fakes_nano import TIMING, WORD_S, FakeParts, Spoken, answer, ask, finish, made, put, say, step
@@ -37,6 +38,17 @@ def test_a_greeting_opens_the_conversation(parts: FakeParts) -> None:
     state = nano.open("Be brief.", None)
     assert answer(nano, state, Reply(says="Ahoy!")).clauses == ["Ahoy!"]
     assert ask(parts, nano, state, "hello") == [("system", "Be brief."), ("assistant", "Ahoy!"), ("user", "hello")]
+
+
+def test_while_a_greeting_is_heard_the_model_reads_its_instructions(parts: FakeParts) -> None:
+    parts.chat.guess = 0.5
+    nano = parts.nano()
+    state = nano.open("Be brief.", None)
+    answer(nano, state, Reply(says="Ahoy!"))
+    assert parts.chat.warmed == [(Message("system", "Be brief."), Message("assistant", "Ahoy!"), Message("user", ""))]
+    say(nano, state, "hello")
+    answer(nano, state, Reply(says="Hello."))
+    assert len(parts.chat.warmed) == 2
 
 
 def test_the_same_words_twice_are_said_twice(parts: FakeParts) -> None:

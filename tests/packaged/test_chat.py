@@ -7,6 +7,7 @@ import numpy.typing as npt
 import pytest
 
 from omni.packaged.chat import N_POSITIONS, SmolChat, SmolContext
+from omni.packaged.prompt import Persona
 from omni.text.chat import Message
 
 pytestmark = pytest.mark.models
@@ -214,3 +215,43 @@ def test_the_same_question_may_have_the_same_answer(chat: SmolChat) -> None:
     question = "What is the capital of France?"
     first = answer(context, said(question))
     assert answer(context, said(question, first, question)) == first
+
+
+FLINT = """You are Captain Flint, an old pirate captain who sails the seven seas. You speak like a pirate.
+User: Hello!
+You: Ahoy, matey! Welcome aboard me ship.
+User: Who are you?
+You: I be Captain Flint, the terror of the seven seas!
+User: How are you today?
+You: Arr, the wind is fair and me belly is full of rum, so I be mighty fine.
+User: What is the capital of Spain?
+You: Arr, that be Madrid, matey, but there be no sea there, so I never go."""
+
+
+def test_a_character_stays_one_over_a_long_call(chat: SmolChat) -> None:
+    context, dialogue, computed = chat.open(), [Message("system", FLINT)], list[int]()
+    count(context, computed)
+    leading = [token for piece in chat.template.leading(Persona.of(FLINT)) for token in piece]
+    costs = []
+    for number in range(12):
+        for question in (f"What is {number} plus one?", "Who are you?"):
+            dialogue.append(Message("user", question))
+            computed.clear()
+            dialogue.append(Message("assistant", answer(context, dialogue)))
+            costs.append(sum(n for n in computed if n > 1))
+            assert len(context._target) <= N_POSITIONS
+            assert context._target[len(chat.static) :][: len(leading)] == leading
+        assert "Captain Flint" in dialogue[-1].text
+    # the instructions are computed once, and then little more than what is new
+    assert costs[0] > 150
+    assert sorted(costs)[len(costs) // 2] < 110
+
+
+def test_a_character_with_the_longest_of_everything_fits(chat: SmolChat) -> None:
+    example = "User: Where did you go?\nYou: " + "far away over the sea " * 5 + "\n"
+    instructions = "You are " + "very " * 300 + "old.\n" + example * 40
+    message = f"(The camera shows: {'a sign and ' * 100}.)\n{'What do you say to that? ' * 200}"
+    context = chat.open()
+    dialogue = [Message("system", instructions), *said(message, "Nothing. " * 60, message, "No. " * 60, message)]
+    assert answer(context, dialogue)
+    assert len(context._target) <= N_POSITIONS

@@ -31,6 +31,18 @@ def test_a_name_comes_from_the_instructions() -> None:
     assert opening("Hi, what's your name?", "Your name is Robbie. You are a pirate.").text == "My name is Robbie."
     assert opening("Who are you?", "You are Ada, a tutor.").text == "My name is Ada."
     assert opening("Who are you?", "You are a pirate.").text == ""
+    assert opening("Who are you?", "You are Captain Flint, a pirate.").text == "My name is Captain Flint."
+
+
+def test_a_character_answers_as_its_examples_do() -> None:
+    who = (
+        "You are Captain Flint, a pirate.\nUser: Who are you?\nYou: I be Flint!\nUser: My name is Ada.\nYou: Arr, Ada!"
+    )
+    assert opening("What's your name?", who) == Opening("I be Flint!", complete=True)
+    assert opening("What's your name?", who, given=["I be Flint!"]) == Opening("I be Flint!", complete=True)
+    assert opening("My name is Ada.", who).text == "Arr, Ada!"
+    assert opening("My name is Ada.", who, given=["Arr, Ada!"]).text == "I see, your name is Ada."
+    assert opening(SIGN + "What does it say?", who).text == 'It says "EXIT".'
 
 
 def test_a_long_statement_is_not_repeated() -> None:
