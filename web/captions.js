@@ -1,5 +1,6 @@
 // The transcript on the page. Only lines that changed are touched, so that a selection survives.
 
+import { element } from "./dom.js";
 import { spokenWords } from "./words.js";
 
 const NEAR_BOTTOM = 80;
@@ -30,8 +31,8 @@ export class Captions {
     new ResizeObserver(() => this.#follow()).observe(list);
   }
 
-  /** Show these lines, in this order. */
-  show(lines) {
+  /** Show these lines, in this order; new answers are of somebody of this name. */
+  show(lines, name) {
     const ids = new Set(lines.map(({ id }) => id));
     for (const [id, { row }] of this.#shown) {
       if (ids.has(id)) continue;
@@ -39,7 +40,7 @@ export class Captions {
       this.#shown.delete(id);
     }
     let changed = false;
-    for (const line of lines) changed = this.#showLine(line) || changed;
+    for (const line of lines) changed = this.#showLine(line, name) || changed;
     if (changed) this.#follow();
   }
 
@@ -47,30 +48,28 @@ export class Captions {
     if (this.#follows) this.#list.scrollTop = this.#list.scrollHeight;
   }
 
-  #showLine(line) {
+  #showLine(line, name) {
     const { said, ahead, unheard } = partsOf(line);
     const state = JSON.stringify([said, ahead, unheard, line.final, line.cut, line.spokenMs]);
     const known = this.#shown.get(line.id);
     if (known?.state === state) return false;
     const row = known?.row ?? this.#list.appendChild(document.createElement("li"));
+    const who = line.role === "user" ? "You" : (known?.who ?? name);
     row.className = line.role;
     row.classList.toggle("pending", !line.final && !line.text);
     row.classList.toggle("wordless", line.spokenMs !== null);
     row.replaceChildren(
-      ...(line.spokenMs === null ? [element("span", "who", line.role === "user" ? "You" : "Omni")] : []),
+      ...(line.spokenMs === null ? [part("span", "who", who)] : []),
       line.spokenMs === null ? said : spokenWords(line.spokenMs),
-      ...(ahead ? [element("span", "ahead", ahead)] : []),
-      ...(unheard ? [element("s", "", unheard)] : []),
-      ...(line.cut ? [element("span", "cut-note", "interrupted")] : []),
+      ...(ahead ? [part("span", "ahead", ahead)] : []),
+      ...(unheard ? [part("s", "", unheard)] : []),
+      ...(line.cut ? [part("span", "cut-note", "interrupted")] : []),
     );
-    this.#shown.set(line.id, { row, state });
+    this.#shown.set(line.id, { row, state, who });
     return true;
   }
 }
 
-function element(name, className, text) {
-  const made = document.createElement(name);
-  made.className = className;
-  made.textContent = text;
-  return made;
+function part(tag, className, text) {
+  return element(tag, { className }, text);
 }

@@ -54,7 +54,7 @@ export class Orb {
 
   #fit() {
     const size = Math.round(Math.min(MOST_PIXELS, this.#canvas.clientWidth * Math.min(2, devicePixelRatio)));
-    if (this.#canvas.width !== size) {
+    if (this.#canvas.width !== size || this.#canvas.height !== size) {
       this.#canvas.width = size;
       this.#canvas.height = size;
     }

@@ -1,33 +1,38 @@
-// The page: shows the call and passes on what the person does. All DOM is here and in captions.js and orb.js.
+// The page: shows the call and passes on what the person does. The DOM is touched here and in the modules that show.
 
 import { Camera, hasTwoCameras } from "./camera.js";
 import { Captions } from "./captions.js";
-import { Level, barHeights } from "./meters.js";
+import { Company, nameOf } from "./choices.js";
+import { CompanyPanel } from "./company_panel.js";
+import { setIcon, showText } from "./dom.js";
+import { Library } from "./library.js";
 import { Microphone, askMicrophone } from "./microphone.js";
-import { Orb } from "./orb.js";
+import { Notice } from "./notice.js";
 import { Session } from "./session.js";
 import { keyInAddress, loadSettings, saveSettings } from "./settings.js";
 import { Speaker } from "./speaker.js";
+import { Stage } from "./stage.js";
 import { Timekeeper } from "./timekeeper.js";
 import { WebRtcTransport } from "./transport_webrtc.js";
 import { WebSocketTransport, realtimeUrl } from "./transport_ws.js";
 import { Transports, obstacle } from "./transports.js";
 import { Voice } from "./voice.js";
-import { ACTIONS, mediaProblem, moodWords, noticeFor, wayWords } from "./words.js";
+import { mediaProblem, moodWords, wayWords } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
-// Between two drawings of the orb. The processor may be the one that also runs the model, so it draws no more
-// often than can be seen: thirty times a second for a voice, less where it only drifts.
-const FRAME_MS = { voice: 33, quiet: 50, still: 120 };
-const QUIET = 0.03;
-const SCREEN_MS = 16; // until the screen is drawn next, at most
-
-const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
 const settings = loadSettings();
 const captions = new Captions($("captions"));
-const orb = new Orb($("orb"), still);
-const levels = { user: new Level(), omni: new Level() };
+const stage = new Stage($("orb"), { user: $("meter-user"), omni: $("meter-omni") }, () => session.state);
+const notice = new Notice($("notice"), {
+  retry: () => startCall(),
+  typeInstead: () => startCall({ typed: true }),
+  settings: () => $("settings").showModal(),
+  dismiss: () => {
+    session.dismiss();
+    notice.show(null);
+  },
+});
 const camera = new Camera($("preview"), {
   onPicture: (take) => transports.soundApart || session.see(take()),
   onTrack: (track) => transports.use("video", track),
@@ -40,7 +45,7 @@ let speaker = null; // plays the answer, over a WebSocket
 let voice = null; // … over WebRTC
 let asking = false; // the browser asks the person for the microphone
 let muted = false;
-let shownNotice = null;
+let paused = false; // the microphone is not the call's just now
 let pending = false;
 let wakeLock = null;
 
@@ -70,24 +75,39 @@ const session = new Session({
   onChange: refreshSoon,
 });
 
+const library = new Library(() => settings.key);
+const company = new Company(settings, library, {
+  save: () => saveSettings(settings),
+  onChange: chosen,
+  onGone: (what) => notice.show(`${what}Gone`),
+});
+const companyPanel = new CompanyPanel(company, {
+  call: () => startCall(),
+  inCall: () => session.state.phase !== "idle",
+  pause,
+  interrupt: () => session.interrupt(),
+});
+
 // ---------------------------------------------------------------- the call
 
 /** Ask for the microphone, then call. Without one the call can still be typed. */
 async function startCall({ typed = false } = {}) {
   if (asking || session.state.phase !== "idle") return;
-  notify(null);
+  notice.show(null);
   const missing = missingAbility();
-  if (missing) return notify(missing);
+  if (missing) return notice.show(missing);
   asking = true;
   try {
-    microphone = new Microphone(typed ? null : await askMicrophone());
+    // the server may have been starting when the page opened
+    const [stream] = await Promise.all([typed ? null : askMicrophone(), library.known || company.reload()]);
+    microphone = new Microphone(stream);
   } catch (error) {
-    return notify(mediaProblem("microphone", error));
+    return notice.show(mediaProblem("microphone", error));
   } finally {
     asking = false;
   }
   transports.use("audio", microphone.track);
-  session.start({ voice: settings.voice || null, instructions: settings.instructions || null });
+  session.start(company.wishes);
 }
 
 function missingAbility() {
@@ -96,12 +116,8 @@ function missingAbility() {
 }
 
 /** The server has told its rates. After a reconnection everything is running already. */
-function startSound({ wireRate, packetMs, voices }) {
-  if (voices.length) {
-    settings.voices = voices;
-    saveSettings(settings);
-    showVoices();
-  }
+function startSound({ wireRate, packetMs, modes }) {
+  company.choose({ modes });
   if (rate) return;
   rate = wireRate;
   if (!transports.soundApart) openSpeaker();
@@ -111,7 +127,7 @@ function startSound({ wireRate, packetMs, voices }) {
     rate: wireRate,
     packetMs,
     onPacket: (samples, level) => {
-      levels.user.set(level);
+      stage.levels.user.set(level);
       session.hear(samples);
     },
     onLost: replaceMicrophone,
@@ -123,7 +139,7 @@ function startSound({ wireRate, packetMs, voices }) {
 function openSpeaker() {
   if (speaker || !rate) return speaker;
   const report = (progress) => {
-    levels.omni.set(progress.level);
+    stage.levels.omni.set(progress.level);
     session.progress(progress);
   };
   speaker = new Speaker(rate, report, (hushed) => session.hushed(hushed));
@@ -138,14 +154,14 @@ function soundFailed(mine) {
   return (error) => {
     if (microphone !== mine) return; // the call ended before its sound had started
     session.hangUp();
-    notify("soundFailed", error.message);
+    notice.show("soundFailed", error.message);
   };
 }
 
 /** The answer comes by WebRTC. */
 function hearVoice(stream) {
   voice?.close();
-  voice = new Voice(stream, (level) => levels.omni.set(level));
+  voice = new Voice(stream, (level) => stage.levels.omni.set(level));
 }
 
 /** The microphone was disconnected: go on with another one, if there is any. */
@@ -156,10 +172,10 @@ async function replaceMicrophone() {
     const stream = await askMicrophone();
     mine.replace(stream);
     if (microphone !== mine) return mine.stop(); // the call ended meanwhile
-    mine.muted = muted;
+    mine.muted = muted || paused;
     transports.use("audio", mine.track);
   } catch {
-    if (microphone === mine) notify("microphoneLost");
+    if (microphone === mine) notice.show("microphoneLost");
   }
 }
 
@@ -190,41 +206,35 @@ function refreshSoon() {
 
 function refresh() {
   pending = false;
-  const { phase, mood, notice, latencyMs } = session.state;
+  const { phase, mood, latencyMs } = session.state;
   if (phase === "idle" && microphone) releaseSound();
   document.body.dataset.phase = phase;
   document.body.dataset.mood = mood;
   const lines = session.transcript.lines;
   document.body.toggleAttribute("data-told", lines.length > 0);
-  captions.show(lines);
+  captions.show(lines, nameOf(company.choice.character));
   $("captions-empty").hidden = lines.length > 0;
-  showText($("mood"), moodWords({ phase, mood }, !microphone?.present ? "none" : muted ? "muted" : "open"));
+  showText($("mood"), moodWords({ phase, mood }, !microphone?.present ? "none" : muted || paused ? "muted" : "open"));
   showText($("latency-value"), latencyMs === null ? "" : duration(latencyMs));
   $("latency").hidden = latencyMs === null;
   showControls(phase);
   $("way").hidden = phase !== "live";
   showText($("way"), wayWords(transports));
-  if (JSON.stringify(notice) !== shownNotice) {
-    shownNotice = JSON.stringify(notice);
-    notify(notice?.kind ?? null, notice?.detail);
-  }
+  if (notice.follow(session.state.notice) && session.state.notice?.kind.endsWith("Gone")) company.reload();
+  companyPanel.refresh();
 }
 
 function duration(ms) {
   return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
 }
 
-function showText(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
 function showControls(phase) {
   const inCall = phase !== "idle";
   showText($("call-label"), inCall ? "Hang up" : session.transcript.lines.length ? "Call again" : "Start a call");
-  icon($("call"), inCall ? "hangup" : "phone");
+  setIcon($("call"), inCall ? "hangup" : "phone");
   const present = microphone?.present ?? false;
   toggle($("mute"), muted, present ? (muted ? "Unmute microphone" : "Mute microphone") : "No microphone in this call");
-  icon($("mute"), muted || (inCall && !present) ? "mic-off" : "mic");
+  setIcon($("mute"), muted || (inCall && !present) ? "mic-off" : "mic");
   $("mute").disabled = !present;
   $("composer-text").disabled = phase !== "live";
 }
@@ -234,49 +244,15 @@ function toggle(button, on, label) {
   button.setAttribute("aria-label", label);
 }
 
-function icon(button, name) {
-  const use = button.querySelector("use");
-  if (use.getAttribute("href") !== `#i-${name}`) use.setAttribute("href", `#i-${name}`);
-}
-
-const ACT = {
-  retry: () => startCall(),
-  typeInstead: () => startCall({ typed: true }),
-  settings: () => $("settings").showModal(),
-  dismiss: () => {
-    session.dismiss();
-    notify(null);
-  },
-};
-
-function notify(kind, detail = null) {
-  const box = $("notice");
-  box.hidden = kind === null;
-  if (kind === null) return;
-  const { title, body, actions, tone } = noticeFor(kind, detail);
-  box.dataset.tone = tone;
-  showText($("notice-title"), title);
-  showText($("notice-body"), body);
-  $("notice-actions").replaceChildren(
-    ...actions.map((name) => {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = ACTIONS[name];
-      button.onclick = ACT[name];
-      return button;
-    }),
-  );
-}
-
 // ---------------------------------------------------------------- camera and screen
 
 function showCamera() {
   const { source } = camera;
   $("tile").hidden = source === null;
   $("tile").dataset.source = source ?? "";
-  showText($("tile-caption"), source === "screen" ? "Your screen" : "Omni sees this");
+  showText($("tile-caption"), source === "screen" ? "Your screen" : `${nameOf(company.choice.character)} sees this`);
   toggle($("camera"), source === "camera", source === "camera" ? "Turn camera off" : "Turn camera on");
-  icon($("camera"), source === "camera" ? "camera" : "camera-off");
+  setIcon($("camera"), source === "camera" ? "camera" : "camera-off");
   toggle($("screen"), source === "screen", source === "screen" ? "Stop sharing" : "Share screen");
 }
 
@@ -289,66 +265,31 @@ async function switchSource(source, open) {
     $("flip").hidden = camera.source !== "camera" || !(await hasTwoCameras());
   } catch (error) {
     // Closing the screen chooser is a choice and needs no words.
-    if (source !== "screen") notify(mediaProblem("camera", error));
+    if (source !== "screen") notice.show(mediaProblem("camera", error));
   }
   showCamera();
 }
 
-// ---------------------------------------------------------------- levels
-
-let drawnAt = 0;
-
-function animate(now) {
-  const seconds = Math.min(0.25, (now - drawnAt) / 1000);
-  drawnAt = now;
-  const { phase, mood } = session.state;
-  const user = levels.user.after(seconds);
-  const omni = levels.omni.after(seconds);
-  const frameMs = still ? FRAME_MS.still : Math.max(user, omni) > QUIET ? FRAME_MS.voice : FRAME_MS.quiet;
-  // Only asking for a frame makes the browser compose one, so it is asked late.
-  setTimeout(() => requestAnimationFrame(animate), frameMs - SCREEN_MS);
-  orb.draw(phase === "live" ? mood : phase === "idle" ? "idle" : "connecting", user, omni, seconds);
-  if (phase === "idle") return;
-  showMeter($("meter-user"), user, now / 1000);
-  showMeter($("meter-omni"), omni, now / 1000);
-}
-
-function showMeter(meter, level, seconds) {
-  const heights = barHeights(level, meter.children.length, still ? 0 : seconds);
-  for (const [i, height] of heights.entries()) meter.children[i].style.transform = `scaleY(${height.toFixed(2)})`;
-  const value = String(Math.round(level * 10) * 10);
-  if (meter.getAttribute("aria-valuenow") !== value) meter.setAttribute("aria-valuenow", value);
-}
-
 // ---------------------------------------------------------------- settings
 
-function showVoices() {
-  const options = ["", ...settings.voices].map((name) => new Option(name ? voiceLabel(name) : "The server’s choice", name));
-  $("voice").replaceChildren(...options);
-  $("voice").value = settings.voices.includes(settings.voice) ? settings.voice : "";
-  $("voice-hint").hidden = settings.voices.length > 0;
-}
-
-/** af_heart → Af heart */
-function voiceLabel(name) {
-  const words = name.replaceAll(/[_-]+/g, " ");
-  return words.charAt(0).toUpperCase() + words.slice(1);
+/** Another choice holds at once where it can. */
+function chosen() {
+  if (session.state.phase !== "idle") session.change(company.wishes);
+  refreshSoon();
 }
 
 function saveSheet() {
-  const before = { ...settings };
-  settings.voice = $("voice").value;
   settings.instructions = $("instructions").value.trim();
   if ($("key").validity.valid) settings.key = $("key").value.trim();
-  saveSettings(settings);
-  const changed = ["voice", "instructions"].filter((name) => settings[name] && settings[name] !== before[name]);
-  if (changed.length) session.change(Object.fromEntries(changed.map((name) => [name, settings[name]])));
+  company.choose({});
+  if (!library.known) company.reload();
 }
 
 function takeKey() {
   const key = keyInAddress();
   if (key) saveSettings(Object.assign(settings, { key }));
   $("key").value = settings.key;
+  company.reload();
 }
 
 // ---------------------------------------------------------------- what the person does
@@ -356,7 +297,14 @@ function takeKey() {
 function toggleMute() {
   if (!microphone?.present) return;
   muted = !muted;
-  microphone.muted = muted;
+  microphone.muted = muted || paused;
+  refreshSoon();
+}
+
+/** What the microphone hears meanwhile is not for the call: a sample is played, or a voice recorded. */
+function pause(quiet) {
+  paused = quiet;
+  if (microphone) microphone.muted = muted || paused;
   refreshSoon();
 }
 
@@ -368,7 +316,7 @@ function listen() {
   $("camera").onclick = toggleCamera;
   $("screen").onclick = () => switchSource("screen", () => camera.showScreen());
   $("screen").hidden = !navigator.mediaDevices?.getDisplayMedia;
-  $("flip").onclick = () => camera.flip().then(showCamera, (error) => notify(mediaProblem("camera", error)));
+  $("flip").onclick = () => camera.flip().then(showCamera, (error) => notice.show(mediaProblem("camera", error)));
   $("settings-button").onclick = () => $("settings").showModal();
   $("settings").onclose = saveSheet;
   $("composer").onsubmit = (event) => {
@@ -391,10 +339,8 @@ function listen() {
 
 $("instructions").value = settings.instructions;
 takeKey();
-showVoices();
 showCamera();
 listen();
 refresh();
-requestAnimationFrame(animate);
 const missing = missingAbility();
-if (missing) notify(missing);
+if (missing) notice.show(missing);

@@ -1,9 +1,11 @@
 // A call as a state machine: what arrives from the server, the player and the person goes in; messages, sound
 // and a state to be shown come out. No DOM, no audio nodes, no sockets: those are given to it.
 
+import { Answers } from "./answers.js";
 import { Line } from "./reconnect.js";
-import { encode } from "./wire.js";
 import { Transcript } from "./transcript.js";
+import { NOTHING, changing, keeping, opening, refused, without } from "./wishes.js";
+import { encode } from "./wire.js";
 
 const ACK_MS = 250; // of sound heard between two reports of the heard position
 const HISTORY_LINES = 40;
@@ -15,9 +17,11 @@ const AHEAD_MS = 200; // words of an answer that the server plays come so long b
  * @property {"listening"|"hearing"|"thinking"|"speaking"} mood
  * @property {?{kind: string, detail: ?string}} notice   what the person should know; words for it are in words.js
  * @property {?number} latencyMs                         the last measured turn latency
- * @property {string[]} voices
- * @property {?string} voice                             the one in force
+ * @property {?string} voice                             the one in force, by name
  */
+
+const QUIET = { mood: "listening", notice: null, latencyMs: null, voice: null };
+const GONE = { voice: "voiceGone", character: "characterGone" };
 
 export class Session {
   transcript = new Transcript();
@@ -25,14 +29,13 @@ export class Session {
   #player;
   #onOpened;
   #onChange;
-  #settings = {};
-  #state = { phase: "idle", mood: "listening", notice: null, latencyMs: null, voices: [], voice: null };
+  #wishes = NOTHING;
+  #instructions = ""; // the server's own
+  #state = { phase: "idle", ...QUIET };
   #hearing = false;
   #awaiting = false;
   #playing = false;
-  #held = null; // the answer on hold while the person speaks over it
-  #silenced = null; // the answer whose remaining sound is not wanted any more
-  #answers = new Map(); // item id → {sentMs, heardMs, ackedMs, apart: the server plays it, complete: sent, over: cut off}
+  #answers = new Answers();
   #picture = null;
   #rate = null;
   #transcribes = true; // the server says what it hears
@@ -63,19 +66,16 @@ export class Session {
     return { ...this.#state, mood };
   }
 
-  /** Also between two parts of an answer, when its sound is late. */
   get #speaking() {
-    const [item, answer] = this.#latest();
-    const halted = !answer || answer.over || answer.complete || item === this.#held || item === this.#silenced;
-    return this.#playing || (!halted && answer.heardMs > 0);
+    return this.#playing || this.#answers.sounds;
   }
 
   // ------------------------------------------------------------ the person
 
-  /** Begin a call. Settings: {voice, instructions}, each null for the server's own. */
-  start(settings) {
+  /** Begin a call, of which so much is wished for (see wishes.js). */
+  start(wishes) {
     this.transcript.clear();
-    this.#settings = settings;
+    this.#wishes = wishes;
     this.#set({ phase: "connecting", notice: null, latencyMs: null });
     this.#line.dial();
   }
@@ -100,20 +100,33 @@ export class Session {
   /** Typed words: an answer under way gives way to them. */
   type(text) {
     if (this.#state.phase !== "live") return;
-    if (this.#speaking || this.#awaiting || this.#held) {
-      this.#silence();
-      this.#line.send(encode.cancel());
-    }
+    this.interrupt();
     this.#line.send(encode.typed(text));
     this.#line.send(encode.respond());
     this.#awaiting = true;
     this.#onChange();
   }
 
-  /** Another voice or other instructions, from now on. */
-  change(settings) {
-    this.#settings = { ...this.#settings, ...settings };
-    this.#line.send(encode.update(settings));
+  /** Stop the answer under way, if there is one, for good. */
+  interrupt() {
+    if (!this.#speaking && !this.#awaiting && !this.#answers.held) return;
+    const [item, answer] = this.#answers.latest;
+    if (answer) this.#acknowledge(item, answer);
+    this.#answers.silenced = item;
+    this.#player.hush();
+    this.#awaiting = false;
+    this.#line.send(encode.cancel());
+  }
+
+  /** Other wishes, from now on; a voice that cannot be had in this call holds from the next one. */
+  change(wishes) {
+    const told = changing(this.#wishes, wishes, this.#instructions);
+    this.#wishes = wishes;
+    this.#tell(told);
+  }
+
+  #tell(told) {
+    if (told) this.#line.send(encode.update(told));
   }
 
   /** The person has read the notice. */
@@ -130,7 +143,7 @@ export class Session {
     if (answer) {
       answer.heardMs = heardMs;
       this.transcript.heard(item, heardMs);
-      if (playing && !this.#held) this.#awaiting = false;
+      if (playing && !this.#answers.held) this.#awaiting = false;
       if (answer.complete && heardMs >= answer.sentMs) this.transcript.played(item);
       if (!playing || heardMs - answer.ackedMs >= ACK_MS) this.#acknowledge(item, answer);
     }
@@ -145,7 +158,7 @@ export class Session {
       answer.heardMs = heardMs;
       this.transcript.heard(item, heardMs);
       this.#acknowledge(item, answer);
-      if (this.#silenced === item) this.transcript.cut(item, heardMs);
+      if (this.#answers.silenced === item) this.transcript.cut(item, heardMs);
     }
     this.#onChange();
   }
@@ -160,7 +173,7 @@ export class Session {
   /** The line is down. A call that can be resumed stands still; what was received of it may play on. */
   #lost(kind) {
     if (kind !== "resuming") this.#resetTurn();
-    else if (this.#latest()[1]?.apart) this.#player.hush();
+    else if (this.#answers.latest[1]?.apart) this.#player.hush();
     this.#set({ phase: "reconnecting", notice: { kind, detail: null } });
   }
 
@@ -178,8 +191,7 @@ export class Session {
     }
     this.transcript.settle();
     this.#answers.clear();
-    this.#held = null;
-    this.#silenced = null;
+    this.#answers.silenced = null;
     this.#hearing = false;
     this.#awaiting = false;
     this.#playing = false;
@@ -198,21 +210,21 @@ export class Session {
   static #handlers = {
     opened(event) {
       if (this.#state.phase === "reconnecting") this.#resetTurn();
-      const { voice, instructions } = this.#settings;
       this.#rate = event.wireRate;
       this.#transcribes = event.transcribes;
-      const wanted = event.voices.includes(voice) ? voice : null;
-      this.#set({ phase: "live", notice: null, voices: event.voices, voice: wanted ?? event.voice });
-      if (wanted || instructions) this.#line.send(encode.update({ voice: wanted, instructions }));
+      this.#instructions = event.instructions;
+      this.#set({ phase: "live", notice: null, voice: event.voice });
+      // first what was said: a character greets only where nothing was
       for (const line of this.transcript.history().slice(-HISTORY_LINES)) {
         this.#line.send(encode.history(line));
       }
+      this.#tell(opening(this.#wishes));
       this.#onOpened(event);
     },
 
     resumed() {
       this.#set({ phase: "live", notice: null });
-      const [item, answer] = this.#latest();
+      const [item, answer] = this.#answers.latest;
       if (answer) this.#acknowledge(item, answer);
     },
 
@@ -224,10 +236,7 @@ export class Session {
       this.#speech = { fromMs: atMs, ms: 0 };
       this.#hearing = true;
       this.#awaiting = false;
-      const [item, answer] = this.#latest();
-      if (!answer || answer.over || (answer.complete && answer.heardMs >= answer.sentMs)) return;
-      this.#held = item;
-      this.#player.hush();
+      if (this.#answers.hold()) this.#player.hush();
     },
 
     speechStopped({ atMs }) {
@@ -250,13 +259,14 @@ export class Session {
     overlapDecided({ itemId, resumes, resumesAtMs }) {
       this.#hearing = false;
       this.#awaiting = false;
-      const answer = this.#answers.get(this.#held);
+      const { held } = this.#answers;
+      const answer = this.#answers.get(held);
       if (!resumes || !answer) return;
       this.transcript.drop(itemId);
       // Sound that is sent again comes without its words: they are here already.
       Object.assign(answer, { sentMs: resumesAtMs, ackedMs: Math.min(answer.ackedMs, resumesAtMs) });
-      if (answer.apart) this.#player.follow(this.#held, resumesAtMs);
-      this.#held = null;
+      if (answer.apart) this.#player.follow(held, resumesAtMs);
+      this.#answers.held = null;
     },
 
     itemAdded({ itemId, role, text }) {
@@ -276,13 +286,12 @@ export class Session {
 
     answerStarted({ itemId }) {
       this.#endHeld();
-      this.#silenced = null;
-      this.#answers.set(itemId, { sentMs: 0, heardMs: 0, ackedMs: 0, apart: false, complete: false, over: false });
+      this.#answers.begin(itemId);
     },
 
     /** Over WebRTC: the server plays the answer itself, and knows what was heard. */
     voiceStarted() {
-      const [item, answer] = this.#latest();
+      const [item, answer] = this.#answers.latest;
       if (!answer) return;
       answer.apart = true;
       this.#player.follow(item, 0);
@@ -290,7 +299,7 @@ export class Session {
 
     words({ itemId, text }) {
       const answer = this.#answers.get(itemId);
-      if (!answer || itemId === this.#silenced) return;
+      if (!answer || itemId === this.#answers.silenced) return;
       if (answer.apart) answer.sentMs = Math.max(answer.sentMs, answer.heardMs + AHEAD_MS);
       this.transcript.words(itemId, text, answer.sentMs);
     },
@@ -301,8 +310,8 @@ export class Session {
     },
 
     speech({ itemId, samples, atMs }) {
+      if (!this.#answers.wants(itemId)) return;
       const answer = this.#answers.get(itemId);
-      if (!answer || answer.over || itemId === this.#held || itemId === this.#silenced) return;
       if (answer.apart) this.#player.hush(); // it goes on over another transport
       answer.apart = false;
       const durationMs = (samples.length / this.#rate) * 1000;
@@ -337,32 +346,29 @@ export class Session {
       this.#state.notice = { kind: "goingAway", detail: message };
     },
 
-    fault({ code, message }) {
+    fault({ code, param, message }) {
       // Cancelling what has just ended by itself is no fault of anybody's.
       if (code === "response_cancel_not_active") return;
-      this.#state.notice = { kind: "fault", detail: message };
+      // one wrong field costs the whole update: the rest of it is wished for still
+      if (code === "cannot_update_voice") {
+        this.#state.notice = { kind: "voiceNextCall", detail: null };
+        return this.#tell(keeping(this.#state.voice, this.#wishes, this.#instructions));
+      }
+      const what = refused(param);
+      this.#state.notice = what in GONE ? { kind: GONE[what], detail: null } : { kind: "fault", detail: message };
+      if (!what) return;
+      this.#wishes = without(this.#wishes, what);
+      this.#tell(opening(this.#wishes));
     },
   };
-
-  #latest() {
-    return [...this.#answers].at(-1) ?? [null, null];
-  }
-
-  /** Stop the answer for good, from this side. */
-  #silence() {
-    const [item, answer] = this.#latest();
-    if (answer) this.#acknowledge(item, answer);
-    this.#silenced = item;
-    this.#player.hush();
-  }
 
   /** The server says that the answer ended early. Its player report may still be on the way. */
   #stop(item, heardMs, keptText) {
     this.transcript.cut(item, heardMs, keptText);
     const answer = this.#answers.get(item);
-    if (answer && !answer.over && this.#held !== item) this.#player.hush();
+    if (answer && !answer.over && this.#answers.held !== item) this.#player.hush();
     if (answer) answer.over = true;
-    if (this.#held === item) this.#held = null;
+    if (this.#answers.held === item) this.#answers.held = null;
   }
 
   #complete(item, text) {
@@ -378,10 +384,9 @@ export class Session {
   /** A new answer means that the one on hold was interrupted, and that others have been heard to the end. */
   #endHeld() {
     for (const [item, answer] of this.#answers) {
-      if (item === this.#held) this.transcript.cut(item, answer.heardMs);
+      if (item === this.#answers.held) this.transcript.cut(item, answer.heardMs);
       else if (!answer.over) this.transcript.played(item);
     }
-    this.#held = null;
     this.#answers.clear();
   }
 

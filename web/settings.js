@@ -1,7 +1,15 @@
 // What the person chose, kept in this browser.
 
 const KEY = "omni.settings";
-const DEFAULTS = { voice: "", instructions: "", key: "", voices: [] }; // voices: those the server listed last
+const DEFAULTS = {
+  character: "", // an id
+  voice: "", // an id
+  speed: 1,
+  mode: "",
+  modes: [], // those of the server that was called last
+  instructions: "",
+  key: "",
+};
 
 /** Choices made before; a browser that keeps nothing, or nonsense, gives the defaults. */
 export function loadSettings(storage = globalThis.localStorage) {

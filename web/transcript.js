@@ -69,8 +69,9 @@ export class Transcript {
     if (!line) return;
     const known = keptText !== null && line.text.startsWith(keptText.trimEnd());
     line.heard = known ? keptText.trimEnd().length : this.#charactersAt(line, heardMs);
-    // A complete answer of which every word was heard was not interrupted, only followed.
-    line.cut = !line.final || line.heard < line.text.trimEnd().length;
+    // A complete answer of which every word was heard was not interrupted, only followed. What was interrupted
+    // stays so when it is told a second time.
+    line.cut ||= !line.final || line.heard < line.text.trimEnd().length;
     line.final = true;
     if (!line.text.trim()) this.drop(id);
   }

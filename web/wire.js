@@ -46,12 +46,11 @@ function message(role, part, id) {
 }
 
 const messages = {
-  /** Change the session: only what is named changes. */
-  update({ voice, instructions } = {}) {
-    const session = { type: "realtime" };
-    if (voice) session.audio = { output: { voice } };
-    if (instructions) session.instructions = instructions;
-    return { type: "session.update", session };
+  /** Change the session: only what is named changes. Voice and prompt (a character, or null) are {id}; a voice may be a name. */
+  update({ voice, speed, ...rest }) {
+    const output = { ...(voice && { voice }), ...(speed && { speed }) };
+    const audio = Object.keys(output).length ? { audio: { output } } : {};
+    return { type: "session.update", session: { type: "realtime", ...audio, ...rest } };
   },
 
   /** Microphone samples at the wire's rate, and a camera picture (base64 JPEG) if there is a new one. */
@@ -115,7 +114,8 @@ function opened({ session, omni }) {
     sessionId: session.id,
     model: session.model,
     voice: session.audio?.output?.voice ?? null,
-    voices: extension.voices ?? [],
+    instructions: session.instructions ?? "",
+    modes: extension.capabilities?.modes ?? [],
     // Only here does the page learn a rate; a plain OpenAI server says it in the session's formats.
     wireRate: extension.timing?.wire_rate ?? session.audio?.input?.format?.rate,
     packetMs: extension.timing?.packet_ms ?? 20,
@@ -206,7 +206,12 @@ const decoders = {
   }),
   "session.go_away": (m) => ({ kind: "goAway", secondsLeft: m.seconds_left, message: m.message }),
   "session.closed": (m) => ({ kind: "farewell", reason: m.reason, message: m.message }),
-  error: ({ error }) => ({ kind: "fault", code: error.code ?? error.type, message: error.message }),
+  error: ({ error: { code, type, param, message } }) => ({
+    kind: "fault",
+    code: code ?? type,
+    param: param ?? null,
+    message,
+  }),
 };
 
 /** The text of one server message as a tagged object. Throws SyntaxError on what is no JSON. */

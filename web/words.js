@@ -126,6 +126,24 @@ const NOTICES = {
     actions: ["dismiss"],
     tone: "calm",
   },
+  voiceNextCall: {
+    title: "That voice begins with your next call",
+    body: "This model keeps one voice for a whole call. Your choice is kept: hang up and call again to hear it.",
+    actions: ["dismiss"],
+    tone: "calm",
+  },
+  voiceGone: {
+    title: "The voice you chose is not there any more",
+    body: "Somebody deleted it, or it is another server. The usual voice speaks; choose another one under Voices.",
+    actions: ["dismiss"],
+    tone: "calm",
+  },
+  characterGone: {
+    title: "The character you chose is not there any more",
+    body: "Somebody deleted it, or it is another server. You talk to Omni; choose another one under Characters.",
+    actions: ["dismiss"],
+    tone: "calm",
+  },
   fault: { title: "That did not work", body: "The server reported a problem.", actions: ["dismiss"] },
 };
 

@@ -14,6 +14,7 @@ import numpy as np
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from omni.timing import Timing
+from tests.browser.fake_library import FakeLibrary
 
 WEB = Path(__file__).parents[2] / "web"
 CHUNK_S = 0.2
@@ -31,7 +32,9 @@ def speechlike(seconds: float) -> np.ndarray[Any, np.dtype[np.int16]]:
 class FakeServer:
     """One page's server. `refuse` = (code, reason) closes every new connection with it."""
 
-    def __init__(self) -> None:
+    def __init__(self, library: FakeLibrary | None = None) -> None:
+        self.library = library or FakeLibrary()
+        self.modes: list[str] = []
         self.refuse: tuple[int, str] | None = None
         self.received: list[dict[str, Any]] = []
         self.connections = 0
@@ -48,6 +51,7 @@ class FakeServer:
         app.router.add_get("/", self._index)
         app.router.add_get("/v1/realtime", self._realtime)
         app.router.add_static("/web/", WEB)
+        self.library.add_routes(app)
         self._runner = web.AppRunner(app)
         await self._runner.setup()
         site = web.TCPSite(self._runner, "127.0.0.1", 0)
@@ -89,7 +93,11 @@ class FakeServer:
         return {
             "type": "session.created",
             "session": session,
-            "omni": {"timing": timing, "voices": ["heart", "deep", "light"]},
+            "omni": {
+                "timing": timing,
+                "voices": ["heart", "deep", "light"],
+                "capabilities": {"modes": self.modes},
+            },
         }
 
     async def send(self, *events: dict[str, Any]) -> None:

@@ -1,6 +1,7 @@
 // The ports of a session, recorded: a transport and a player that remember what they were told.
 
 import { Session } from "../../web/session.js";
+import { NOTHING } from "../../web/wishes.js";
 
 export class FakeTransport {
   constructor(handlers) {
@@ -33,8 +34,8 @@ export class FakeTransport {
 
 export const CREATED = {
   type: "session.created",
-  session: { id: "sess_1", model: "nano", audio: { output: { voice: "heart" } } },
-  omni: { timing: { wire_rate: 24000, packet_ms: 20 }, voices: ["heart", "deep"] },
+  session: { id: "sess_1", model: "nano", instructions: "You are Omni.", audio: { output: { voice: "heart" } } },
+  omni: { timing: { wire_rate: 24000, packet_ms: 20 } },
 };
 
 /** A session, its transports in the order they were opened, and what its player was told. */
@@ -56,9 +57,9 @@ export function makeSession() {
 }
 
 /** A session in a call. */
-export function calling(settings = { voice: null, instructions: null }) {
+export function calling(wishes = {}) {
   const made = makeSession();
-  made.session.start(settings);
+  made.session.start({ ...NOTHING, ...wishes });
   made.live().says(CREATED);
   return made;
 }

@@ -83,11 +83,12 @@ test("a key in the address is taken once, and no longer shown", () => {
 test("settings come back, and nonsense does not", () => {
   const stored = new Map();
   const storage = { getItem: (key) => stored.get(key) ?? null, setItem: (key, value) => stored.set(key, value) };
-  saveSettings({ ...loadSettings(storage), voice: "deep", voices: ["deep"] }, storage);
+  saveSettings({ ...loadSettings(storage), voice: "deep", modes: ["omni"] }, storage);
   assert.equal(loadSettings(storage).voice, "deep");
-  for (const nonsense of ["{", "null", "7", '{"voice": 7, "voices": "x", "other": 1}']) {
+  const defaults = { character: "", voice: "", speed: 1, mode: "", modes: [], instructions: "", key: "" };
+  for (const nonsense of ["{", "null", "7", '{"voice": 7, "modes": "x", "speed": "fast", "other": 1}']) {
     stored.set([...stored.keys()][0], nonsense);
-    assert.deepEqual(loadSettings(storage), { voice: "", instructions: "", key: "", voices: [] });
+    assert.deepEqual(loadSettings(storage), defaults);
   }
 });
 

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { NOTHING } from "../../web/wishes.js";
 import { CREATED, answer, calling, done, makeSession, sound } from "./fakes.js";
 
 const PACKET = new Float32Array(480);
@@ -29,7 +30,7 @@ const PIECES = [
 function call(context) {
   context.mock.timers.enable({ apis: ["setTimeout", "Date"] });
   const made = makeSession();
-  made.session.start({ voice: null, instructions: null });
+  made.session.start(NOTHING);
   made.live().says(RESUMABLE);
   // in small steps: timers that are set by timers run at their own time
   const tick = (ms) => {

@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { NOTHING } from "../../web/wishes.js";
 import { CREATED, answer, calling, done, makeSession, sound } from "./fakes.js";
 
 const SPEECH_STARTED = { type: "input_audio_buffer.speech_started", item_id: "u2", audio_start_ms: 0 };
@@ -14,7 +15,7 @@ const RIVER = [
 
 test("a server that does not write down what it hears: the person's turns stand there with their length", () => {
   const { session, transports } = makeSession();
-  session.start({ voice: null, instructions: null });
+  session.start(NOTHING);
   const input = { transcription: null };
   transports[0].says({ ...CREATED, session: { ...CREATED.session, audio: { input } } });
   transports[0].says(
@@ -30,21 +31,63 @@ test("a server that does not write down what it hears: the person's turns stand 
   assert.equal(shown().length, 2);
 });
 
-test("a call begins with the settings that the person chose, and only with those", () => {
+test("a call begins with what the person wishes for, and only with that", () => {
   const plain = calling();
   assert.equal(plain.session.state.phase, "live");
   assert.deepEqual(plain.live().sent, []);
-  const chosen = calling({ voice: "deep", instructions: "Be brief." });
-  assert.deepEqual(chosen.live().of("session.update")[0].session, {
-    type: "realtime",
-    audio: { output: { voice: "deep" } },
-    instructions: "Be brief.",
-  });
-  assert.equal(chosen.session.state.voice, "deep");
+  const chosen = calling({ voice: { id: "v1" }, follows: false, instructions: "Be brief.", speed: 0.8 });
+  assert.deepEqual(chosen.live().of("session.update").map(({ session }) => session), [
+    { type: "realtime", audio: { output: { voice: { id: "v1" }, speed: 0.8 } }, instructions: "Be brief." },
+  ]);
 });
 
-test("a voice that this server does not have is not asked for", () => {
-  assert.deepEqual(calling({ voice: "gone", instructions: null }).live().sent, []);
+const REFUSED = { code: "invalid_value", message: "There is no such voice." };
+
+test("a voice that has gone costs neither the call nor the rest of what was wished for", () => {
+  const { session, live } = calling({ voice: { id: "gone" }, follows: false, prompt: { id: "reed" } });
+  live().says({ type: "error", error: { ...REFUSED, param: "session.audio.output.voice" } });
+  assert.deepEqual(live().of("session.update")[1].session, { type: "realtime", prompt: { id: "reed" } });
+  assert.deepEqual(session.state.notice, { kind: "voiceGone", detail: null });
+  live().says({ type: "error", error: { ...REFUSED, param: "session.prompt.id" } });
+  assert.equal(live().of("session.update").length, 2, "nothing is left to wish for");
+  assert.equal(session.state.notice.kind, "characterGone");
+});
+
+test("another voice in the middle of a call; where that cannot be, it holds from the next one and the rest at once", () => {
+  const wishes = { ...NOTHING, voice: { id: "v1" }, follows: false };
+  const another = { ...wishes, voice: { id: "v2" }, prompt: { id: "reed" } };
+  const { session, live } = calling(wishes);
+  session.change(another);
+  const both = { type: "realtime", audio: { output: { voice: { id: "v2" } } }, prompt: { id: "reed" } };
+  assert.deepEqual(live().of("session.update")[1].session, both);
+  const error = { code: "cannot_update_voice", message: "The voice stays.", param: "session.prompt" };
+  live().says({ type: "session.updated", session: { audio: { output: { voice: "Mara" } } } }, { type: "error", error });
+  assert.deepEqual(session.state.notice, { kind: "voiceNextCall", detail: null });
+  const rest = { type: "realtime", audio: { output: { voice: "Mara", speed: 1 } }, prompt: { id: "reed" } };
+  assert.deepEqual(live().of("session.update")[2].session, rest);
+});
+
+test("a call that begins anew tells what was said before it names the character, who would greet else", (context) => {
+  context.mock.timers.enable({ apis: ["setTimeout"] });
+  const { session, live } = calling({ prompt: { id: "reed" } });
+  live().says(...answer("a1", RIVER));
+  session.progress({ item: "a1", heardMs: 1500, playing: false });
+  live().says(done("a1", "completed", "Paris lies on the river Seine."));
+  live().onClose(1012, "");
+  context.mock.timers.tick(500);
+  live().says(CREATED);
+  assert.deepEqual(live().sent.map(({ type }) => type), ["conversation.item.create", "session.update"]);
+});
+
+test("an answer is stopped from outside, and only where there is one", () => {
+  const { session, live, played } = calling();
+  session.interrupt();
+  assert.deepEqual(live().sent, []);
+  live().says(...answer("a1", RIVER));
+  session.progress({ item: "a1", heardMs: 300, playing: true });
+  session.interrupt();
+  assert.deepEqual(played.at(-1), ["hush"]);
+  assert.equal(live().of("response.cancel").length, 1);
 });
 
 test("a picture rides on the next packet, once, and waits while the line is congested", () => {
@@ -224,7 +267,7 @@ for (const [code, farewell, kind] of [
 ]) {
   test(`a call closed with ${code} before it began says: ${kind}`, () => {
     const { session, live } = makeSession();
-    session.start({});
+    session.start(NOTHING);
     if (farewell) live().says({ type: "session.closed", reason: farewell, message: "all 4 places are taken" });
     live().onClose(code, "");
     assert.equal(session.state.phase, "idle");

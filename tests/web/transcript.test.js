@@ -46,6 +46,14 @@ test("a cut after every word was heard strikes out nothing; only an unfinished a
   assert.equal(whole.lines[0].cut, false);
 });
 
+test("an interruption of which all that was sent was heard stays one when it is told twice", () => {
+  const transcript = speaking();
+  transcript.cut("a", 2000, "One two three.");
+  transcript.cut("a", 2000, "One two three.");
+  assert.equal(transcript.lines[0].cut, true);
+  assert.equal(partsOf(transcript.lines[0]).unheard, "");
+});
+
 test("a position never goes back, and none counts after the cut", () => {
   const transcript = speaking();
   transcript.heard("a", 900);

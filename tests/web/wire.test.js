@@ -59,7 +59,7 @@ test("the page's own messages use no field that the server's golden messages lac
   const own = [
     encode.append(new Float32Array(2), "jpeg"),
     encode.typed("Hello"),
-    encode.update({ voice: "deep", instructions: "Be brief." }),
+    encode.update({ voice: { id: "deep" }, instructions: "Be brief." }),
     encode.heard("a1", 5),
     encode.cancel(),
     encode.respond(),
@@ -110,10 +110,11 @@ test("client messages have the protocol's shape", () => {
     role: "assistant",
     content: [{ type: "output_text", text: "Hi." }],
   });
-  assert.deepEqual(made(encode.update({ voice: "deep" })), {
+  assert.deepEqual(made(encode.update({ voice: { id: "deep" }, speed: 0.8, prompt: null })), {
     type: "session.update",
-    session: { type: "realtime", audio: { output: { voice: "deep" } } },
+    session: { type: "realtime", audio: { output: { voice: { id: "deep" }, speed: 0.8 } }, prompt: null },
   });
+  assert.deepEqual(made(encode.update({ mode: "omni" })).session, { type: "realtime", mode: "omni" });
   assert.deepEqual(made(encode.heard("a1", 12.6)), { type: "playback.ack", item_id: "a1", audio_end_ms: 13 });
   assert.deepEqual(made(encode.cancel()), { type: "response.cancel" });
   assert.deepEqual(made(encode.respond()), { type: "response.create" });
