@@ -10,6 +10,7 @@ from omni.audio.reference import (
     SHORTEST_S,
     Activity,
     Checks,
+    Reference,
     SeveralSpeakers,
     UnfitReferenceError,
     check_reference,
@@ -34,6 +35,15 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Recording:
+    """A recording that a voice may be made of."""
+
+    reference: Reference
+    rate: int
+    """Hz"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Made:
     """A voice that can be kept."""
 
@@ -44,21 +54,28 @@ class Made:
     voice: Voice
 
 
-class VoiceMaker:
-    """Makes voices for one model. May be used on any thread.
+def check_recording(data: bytes, activity: Activity, several_speakers: SeveralSpeakers) -> Recording:
+    """Decode a sound file of any usual format, and see whether a voice may be made of it.
 
-    Args:
-        model: makes_voices.
-        activity: hears where somebody speaks.
-        several_speakers: hears whether it is one person; None: nobody can tell.
+    Raises:
+        VoiceError: it may not; the message says what to do.
     """
+    try:
+        sound, rate = read_recording(data, _LONGEST_RAW_S)
+        return Recording(check_reference(sound, rate, activity, several_speakers), rate)
+    except TooLongError as error:
+        raise VoiceError("voice_too_long", str(too_long(error.length_s)), "audio_sample") from error
+    except RecordingError as error:
+        raise VoiceError("invalid_audio", str(error), "audio_sample") from error
+    except UnfitReferenceError as error:
+        raise VoiceError(f"voice_{error.problem}", str(error), "audio_sample") from error
 
-    def __init__(
-        self, model: OmniModel[Any], activity: Activity, several_speakers: SeveralSpeakers | None = None
-    ) -> None:
+
+class VoiceMaker:
+    """Makes voices for one model. May be used on any thread."""
+
+    def __init__(self, model: OmniModel[Any]) -> None:
         self._model = model
-        self._activity = activity
-        self._several_speakers = several_speakers
 
     def check_ability(self) -> None:
         """Whether this model can be given voices at all.
@@ -72,31 +89,23 @@ class VoiceMaker:
                 "voices_not_made", f"{can.name} speaks in its own voices only: no voice can be made for it."
             )
 
-    def make(self, record: Record, data: bytes) -> Made:
+    def make(self, record: Record, recording: Recording) -> Made:
         """Make a voice.
 
         Args:
             record: what is to be kept of it.
-            data: a sound file of any usual format.
+            recording: what it is made of.
 
         Raises:
-            VoiceError: the recording is not fit; the message says what to do.
+            VoiceError: the model can make none of it; the message says what to do.
         """
         self.check_ability()
+        pcm, rate = recording.reference.pcm, recording.rate
         try:
-            sound, rate = read_recording(data, _LONGEST_RAW_S)
-            reference = check_reference(sound, rate, self._activity, self._several_speakers)
-            voice = self._prepare(record, reference.pcm, rate)
-        except TooLongError as error:
-            raise VoiceError("voice_too_long", str(too_long(error.length_s)), "audio_sample") from error
-        except RecordingError as error:
+            voice = self._prepare(record, pcm, rate)
+        except ValueError as error:
             raise VoiceError("invalid_audio", str(error), "audio_sample") from error
-        except UnfitReferenceError as error:
-            raise VoiceError(f"voice_{error.problem}", str(error), "audio_sample") from error
-        except ValueError as error:  # of the model, which knows better what it needs
-            raise VoiceError("invalid_audio", str(error), "audio_sample") from error
-        record = replace(record, seconds=len(reference.pcm) / rate)
-        return Made(record, (reference.pcm, rate), reference.checks, voice)
+        return Made(replace(record, seconds=len(pcm) / rate), (pcm, rate), recording.reference.checks, voice)
 
     def prepare_missing(self, voices: Voices) -> None:
         """Give the model the voices that were made for another, or for another version of it."""

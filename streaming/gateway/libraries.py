@@ -15,7 +15,7 @@ from streaming import characters, voices
 from streaming.catalogue import Character
 from streaming.gateway.media import ActivityModel, probabilities_of
 from streaming.voice_files import Record
-from streaming.voice_making import Made, VoiceMaker, several_speakers
+from streaming.voice_making import Made, VoiceMaker, check_recording, several_speakers
 from streaming.voices import VoiceError
 
 VOICES = "voices"
@@ -68,8 +68,8 @@ class Libraries:
     ) -> None:
         self.voices = voices.Voices(folder / VOICES, model.capabilities)
         self._characters = of_characters
-        hear = partial(probabilities_of, activity, timing=model.timing)
-        self._maker = VoiceMaker(model, hear, several_speakers)
+        self._hear = partial(probabilities_of, activity, timing=model.timing)
+        self._maker = VoiceMaker(model)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voices")
         self._making: set[str | None] = set()
         self._preparing: asyncio.Future[None] | None = None
@@ -129,7 +129,7 @@ class Libraries:
         try:
             async with asyncio.timeout(MAKING_S):
                 # a thread cannot be stopped: what it still makes after that is kept by nobody
-                made = await loop.run_in_executor(self._pool, self._maker.make, record, data)
+                made = await loop.run_in_executor(self._pool, self._make, record, data)
         except TimeoutError:
             raise VoiceError(
                 "voice_timed_out", f"The voice was not ready in {MAKING_S:.0f} s. Try again later."
@@ -137,6 +137,9 @@ class Libraries:
         entry = await asyncio.to_thread(self.voices.add, made.record, made.reference, made.voice)
         log.info("voice %s was made", entry.id)
         return entry, made
+
+    def _make(self, record: Record, data: bytes) -> Made:
+        return self._maker.make(record, check_recording(data, self._hear, several_speakers))
 
     def stop(self) -> None:
         """Begin nothing more."""

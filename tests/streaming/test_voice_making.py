@@ -9,7 +9,7 @@ import pytest
 from omni.packaged.files import MissingModelError
 from omni.types import Pcm, Voice
 from streaming import voice_making
-from streaming.voice_making import LIMITS, VoiceMaker, checks_object
+from streaming.voice_making import LIMITS, Made, VoiceMaker, check_recording, checks_object
 from streaming.voices import VoiceError, Voices, Wish
 from tests.fakes import ScriptedModel
 from tests.recordings import RATE, hum, loudness, wav
@@ -36,16 +36,25 @@ def library(tmp_path: Path) -> Voices:
     return Voices(tmp_path, Cloner().capabilities)
 
 
-def problem(maker: VoiceMaker, library: Voices, data: bytes) -> str:
+def one(pcm: Pcm) -> bool:
+    """One person speaks."""
+    return False
+
+
+def make(model: ScriptedModel, library: Voices, name: str = "New", data: bytes | None = None) -> Made:
+    recording = check_recording(wav(hum(8.0)) if data is None else data, loudness, one)
+    return VoiceMaker(model).make(library.of(None).record_of(Wish(name, "self", language="de")), recording)
+
+
+def problem(data: bytes) -> str:
     with pytest.raises(VoiceError) as refused:
-        maker.make(library.of(None).record_of(Wish("New", "self")), data)
+        check_recording(data, loudness, one)
     return refused.value.code
 
 
 def test_a_recording_becomes_a_voice(library: Voices) -> None:
     model = Cloner()
-    record = library.of("ann").record_of(Wish("New", "given", "Ann", "de"))
-    made = VoiceMaker(model, loudness).make(record, wav(hum(8.0)))
+    made = make(model, library)
     assert (made.voice.name, made.voice.language) == ("New", "de")
     pcm, rate = made.reference
     assert rate == RATE
@@ -61,33 +70,41 @@ def test_a_recording_becomes_a_voice(library: Voices) -> None:
 
 
 def test_every_reason_has_a_code(library: Voices) -> None:
+    assert problem(b"no sound") == "invalid_audio"
+    assert problem(wav(hum(2.0))) == "voice_too_short"
+    assert problem(wav(hum(LIMITS["longest_s"] + 5))) == "voice_too_long"
+    assert problem(wav(hum(2 * LIMITS["longest_s"] + 5))) == "voice_too_long"
+    assert problem(wav(np.zeros(8 * RATE, np.float32))) == "voice_silent"
+    assert problem(wav(np.clip(hum(8.0, level=2.0), -1, 1))) == "voice_clipped"
+    assert problem(wav(hum(8.0, hush=0.05))) == "voice_noisy"
+    with pytest.raises(VoiceError) as refused:
+        check_recording(wav(hum(8.0)), loudness, lambda _: True)
+    assert refused.value.code == "voice_several_speakers"
+
+
+def test_what_a_model_says_of_a_recording_is_told(library: Voices) -> None:
     model = Cloner()
-    maker = VoiceMaker(model, loudness)
-    assert problem(maker, library, b"no sound") == "invalid_audio"
-    assert problem(maker, library, wav(hum(2.0))) == "voice_too_short"
-    assert problem(maker, library, wav(hum(LIMITS["longest_s"] + 5))) == "voice_too_long"
-    assert problem(maker, library, wav(hum(2 * LIMITS["longest_s"] + 5))) == "voice_too_long"
-    assert problem(maker, library, wav(np.zeros(8 * RATE, np.float32))) == "voice_silent"
-    assert problem(maker, library, wav(np.clip(hum(8.0, level=2.0), -1, 1))) == "voice_clipped"
-    assert problem(maker, library, wav(hum(8.0, hush=0.05))) == "voice_noisy"
-    assert problem(VoiceMaker(model, loudness, lambda _: True), library, wav(hum(8.0))) == "voice_several_speakers"
     model.refuses = ValueError("it hums")
-    assert problem(maker, library, wav(hum(8.0))) == "invalid_audio"
+    with pytest.raises(VoiceError, match="it hums") as refused:
+        make(model, library)
+    assert refused.value.code == "invalid_audio"
     plain = ScriptedModel()
     plain.capabilities = replace(plain.capabilities, makes_voices=None)
-    assert problem(VoiceMaker(plain, loudness), library, wav(hum(8.0))) == "voices_not_made"
+    with pytest.raises(VoiceError) as refused:
+        make(plain, library)
+    assert refused.value.code == "voices_not_made"
 
 
 def test_voices_of_another_model_are_prepared_for_this_one(library: Voices, tmp_path: Path) -> None:
     for name in ("One", "Two", "Broken"):
-        made = VoiceMaker(Cloner(), loudness).make(library.of(None).record_of(Wish(name, "self")), wav(hum(8.0)))
+        made = make(Cloner(), library, name)
         entry = library.add(made.record, made.reference, made.voice)
     (tmp_path / entry.id / "reference.flac").write_bytes(b"junk")
     model = Cloner("another")
     other = Voices(tmp_path, model.capabilities)
     other.look()
     assert other.of(None).voices() == ("plain", "other")
-    VoiceMaker(model, loudness).prepare_missing(other)
+    VoiceMaker(model).prepare_missing(other)
     assert len(model.given) == 2
     assert set(other.of(None).voices()) == {"plain", "other", "One", "Two"}
     assert "reference.flac" in (next(one.problem for one in other.kept() if one.name == "Broken") or "")
@@ -101,13 +118,13 @@ def test_voices_of_another_model_are_prepared_for_this_one(library: Voices, tmp_
 def test_a_model_that_fails_with_one_voice_is_not_asked_again(
     library: Voices, tmp_path: Path, error: Exception
 ) -> None:
-    made = VoiceMaker(Cloner(), loudness).make(library.of(None).record_of(Wish("One", "self")), wav(hum(8.0)))
+    made = make(Cloner(), library, "One")
     library.add(made.record, made.reference, made.voice)
     model = Cloner("another")
     model.refuses = error
     other = Voices(tmp_path, model.capabilities)
     other.look()
-    VoiceMaker(model, loudness).prepare_missing(other)
+    VoiceMaker(model).prepare_missing(other)
     assert not other.unprepared()
     assert str(error) in (other.kept()[0].problem or "")
 
