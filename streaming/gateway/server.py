@@ -28,6 +28,7 @@ from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.media import ActivityModel, PooledActivity
 from streaming.gateway.resume import session_of, unknown_token
 from streaming.gateway.secret_requests import client_secret, flat_client_secret
+from streaming.gateway.speech_requests import SpeechRequests
 from streaming.gateway.term import Term
 from streaming.gateway.voice_requests import list_voices, make_voice, remove_voice
 from streaming.gateway.webrtc import Reception, WebRtc, session_of_call
@@ -79,6 +80,7 @@ class Gateway:
         self._access = Access(read_keys(config.api_keys), clock)
         self._characters = Characters(config.data_folder / CHARACTERS)
         self._patience_s = patience_s
+        self._speech = SpeechRequests(clock)
         self._calls: dict[str, Call] = {}
         self._visits: dict[str, Visit] = {}
         """whose calls they are, by the same ids"""
@@ -144,6 +146,7 @@ class Gateway:
         WebRtc(read_ice_servers(self._config.ice_servers), self._clock, self._sound_pool, reception).add_routes(app)
         app.router.add_post("/v1/realtime/client_secrets", self._with_engine(client_secret))
         app.router.add_post("/v1/realtime/sessions", self._with_engine(flat_client_secret))
+        app.router.add_post("/v1/audio/speech", self._with_engine(self._speech.speak))
         app.router.add_get("/v1/audio/voices", self._with_libraries(list_voices))
         app.router.add_post("/v1/audio/voices", self._with_libraries(make_voice))
         app.router.add_delete("/v1/audio/voices/{id}", self._with_libraries(remove_voice))
@@ -156,7 +159,9 @@ class Gateway:
             http.add_page(app, page)
         return app
 
-    def _with_engine(self, handler: Callable[[web.Request, Engine, Catalogue], Awaitable[web.Response]]) -> Handler:
+    def _with_engine(
+        self, handler: Callable[[web.Request, Engine, Catalogue], Awaitable[web.StreamResponse]]
+    ) -> Handler:
         """A handler that needs to know what the model can do, and what its caller may choose from."""
 
         async def handle(request: web.Request, service: _Service) -> web.Response:
@@ -178,10 +183,12 @@ class Gateway:
         return handle
 
     def _route(self, result: Result) -> None:
-        """Hand a result to the session that asked. One whose session has gone is dropped."""
+        """Hand a result to whoever asked. One whose session has gone is dropped."""
         call = self._calls.get(result.job.session_id)
         if call is not None:
             call.session.deliver(result)
+        else:
+            self._speech.deliver(result)
 
     # ------------------------------------------------------------ calls
 
