@@ -187,8 +187,10 @@ class Session:
             self._greet()
 
     def _greet(self) -> None:
+        """Speak first: where nobody has said anything, nor is about to. What the client tells the model is not said."""
         greeting = self._talk.settings.greeting
-        if greeting and not self.items and not self._listener.speaking:
+        begun = self._listener.speaking or any(item.role != "system" for item in self.items)
+        if greeting and not begun:
             self._respond(ReplyOptions(says=greeting))
 
     def _create(self, item: Item, after: str | None) -> None:

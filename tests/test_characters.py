@@ -8,14 +8,16 @@ import orjson
 import pytest
 
 from streaming.catalogue import Character
-from streaming.commands import DeleteItem, Respond, Update
+from streaming.commands import CreateItem, DeleteItem, Respond, Update
 from streaming.events import (
     Fault,
+    Item,
     Opened,
     ReplyOptions,
     ResponseStarted,
     Settings,
     SpeechStarted,
+    TextPart,
     TurnDetection,
 )
 from streaming.gateway.wire.fields import WireError
@@ -119,6 +121,16 @@ async def test_a_character_chosen_in_an_ongoing_conversation_does_not_greet_unle
     await client.do(Update(replace(SID, greeting="ahoy")))
     await stage.wait(2.0)
     assert [text for _, text in transcripts(client)] == ["ahoy"]
+
+
+async def test_what_the_model_was_told_is_nothing_that_was_said() -> None:
+    stage = scene()
+    client = await stage.join()
+    client.session.greet()
+    await client.do(CreateItem(Item("item_1", "system", (TextPart("It is noon ."),))))
+    await client.do(Update(SID))
+    await stage.wait(4.0)
+    assert history(stage) == [("system", "It is noon ."), ("assistant", GREETING)]
 
 
 async def test_who_is_already_speaking_is_not_greeted() -> None:

@@ -162,9 +162,8 @@ class Conversation:
 
     def _changed_voice(self, name: str | None) -> Voice | None:
         """The voice for one answer: also the default must be named, to a model that was opened with another."""
-        chosen = (self.catalogue.voice(name) if name is not None else None) or self._voice
-        default = next(iter(self.catalogue.voices()), None)
-        return chosen or (self.catalogue.voice(default) if default is not None else None)
+        chosen = self.catalogue.voice(name) if name is not None else None
+        return chosen or self._voice or next(iter(self.capabilities.voices), None)
 
     def _found(self, name: str | None) -> Voice | None:
         if name is None:

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any
 
+import aiohttp
 import orjson
 import pytest
 
@@ -24,6 +25,8 @@ from streaming.tdm.worker import Worker
 from tests.cast import Cast
 from tests.fakes import LevelActivity, ScriptedModel, ScriptedState
 from tests.grammar import check
+from tests.streaming.gateway.phone import ringing
+from tests.streaming.gateway.place import serving
 
 GREETING = "one two three four five six"
 
@@ -66,7 +69,7 @@ class Wire:
         return "".join(deltas).strip()
 
 
-class Place:
+class Exchange:
     """An engine, a clock and one call, with somebody to choose."""
 
     def __init__(self) -> None:
@@ -119,8 +122,8 @@ class Place:
 
 
 @asynccontextmanager
-async def scene() -> AsyncIterator[Place]:
-    place = Place()
+async def scene() -> AsyncIterator[Exchange]:
+    place = Exchange()
     yield place
     await place.leave()
 
@@ -157,3 +160,17 @@ async def test_what_is_not_there_is_refused_before_there_is_a_call() -> None:
         for chosen in ({"prompt": {"id": "nobody"}}, {"audio": {"output": {"voice": "nobody"}}}):
             with pytest.raises(WireError):
                 place.call(chosen)
+
+
+async def test_over_webrtc_nothing_of_a_greeting_is_said_before_there_is_a_connection() -> None:
+    async with serving() as place, aiohttp.ClientSession() as http:
+        async with ringing(http, place, session={"prompt": {"id": "captain-marlow"}}) as phone:
+            await phone.until("output_audio_buffer.stopped")
+        await place.empty()
+    assert phone.events[0]["session"]["prompt"]["id"] == "captain-marlow"
+    (done,) = phone.of("response.done")
+    said = done["response"]["output"][0]["content"][0]["transcript"].split()
+    (reply,) = place.model.replies
+    assert reply.says
+    assert said == reply.says.split()
+    assert phone.types().count("output_audio_buffer.started") == 1
