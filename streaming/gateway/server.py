@@ -164,7 +164,7 @@ class Gateway:
     ) -> Handler:
         """A handler that needs to know what the model can do, and what its caller may choose from."""
 
-        async def handle(request: web.Request, service: _Service) -> web.Response:
+        async def handle(request: web.Request, service: _Service) -> web.StreamResponse:
             await service.libraries.look()
             return await handler(request, service.worker, _choices(service, request))
 
@@ -174,7 +174,7 @@ class Gateway:
         """A handler that needs all that callers choose from."""
         return self._once_warm(lambda request, service: handler(request, service.libraries))
 
-    def _once_warm(self, handler: Callable[[web.Request, _Service], Awaitable[web.Response]]) -> Handler:
+    def _once_warm(self, handler: Callable[[web.Request, _Service], Awaitable[web.StreamResponse]]) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             if self._service is None:
                 return http.error_response(503, "not_ready", "the models are still being loaded; try again in a moment")
