@@ -5,7 +5,6 @@ tokens that the model writes are no text; what was cut from an interrupted answe
 released code keeps whatever was written ahead of the sound.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -15,9 +14,9 @@ from omni.audio.encoder import AudioState
 from omni.checkpoint import Checkpoint, CheckpointError
 from omni.families.minicpm_o_answering import LONGEST_ANSWER, Answering
 from omni.families.minicpm_o_network import Network, Prompt, Vocabulary, check_reference, load_network, read_voices
+from omni.families.minicpm_o_opening import LANGUAGES, MODES, Openings, first_of
 from omni.families.minicpm_o_state import Mark, Offer, State
 from omni.model import Capabilities, Phase
-from omni.nn.cache import KvCache
 from omni.nn.sampling import Draw, TextSampling, by_chance
 from omni.text.template import (
     ANSWER_START,
@@ -30,7 +29,6 @@ from omni.text.template import (
     as_text,
     closing,
     message,
-    system_prompt,
     unit,
 )
 from omni.text.tools import answered, asked_for, offered, offers
@@ -47,8 +45,6 @@ _LONGEST_TEXT = WINDOW.limit // 2
 """tokens of typed text or of instructions"""
 _MAX_TEXT_BYTES = 12_000
 """the same in bytes: what any language needs no more tokens for"""
-_KEPT_OPENINGS = 4
-"""system prompts whose caches are kept: sessions that begin alike begin at once"""
 _SAMPLING = TextSampling()
 
 
@@ -73,8 +69,8 @@ class MiniCpmO:
             network: with its weights.
             tokenizer: of its language model.
             name: that clients see.
-            mode: what the system prompt sets up.
-            language: of the system prompt.
+            mode: what the system prompt sets up, unless a session asks for another.
+            language: of the system prompt, likewise.
             max_slices: of a camera picture, beside its overview.
             sampling: of text.
             new_draw: makes each session's way of choosing from probabilities; by chance if left out.
@@ -83,15 +79,13 @@ class MiniCpmO:
         self.max_slices = max_slices
         self._network = network
         self._tokenizer = tokenizer
-        self._mode: Mode = mode
-        self._language: Language = language
         self._answering = Answering(network, tokenizer, sampling)
         self._new_draw = new_draw or self._by_chance
         self._turn_start = tokenizer.token_id(TURN_START)
         self._n_header = len(tokenizer.encode(USER_START))
         self.window = WINDOW
         """what of a long conversation is remembered"""
-        self._openings: OrderedDict[tuple[str, Voice | None], KvCache] = OrderedDict()
+        self._openings = Openings(network, tokenizer, self._as_text)
         self.capabilities = Capabilities(
             name,
             (Voice("default", language),),
@@ -100,6 +94,9 @@ class MiniCpmO:
             calls_tools=True,
             max_batch=_MAX_BATCH,
             max_text_bytes=_MAX_TEXT_BYTES,
+            makes_voices="clones",
+            modes=first_of(mode, MODES),
+            languages=first_of(language, LANGUAGES),
         )
 
     def add_voices(self, references: Sequence[tuple[str, Pcm]]) -> None:
@@ -108,41 +105,36 @@ class MiniCpmO:
         self.capabilities = replace(self.capabilities, voices=voices or self.capabilities.voices)
 
     def prepare_voice(self, name: str, reference: Pcm) -> Voice:
-        """Make a voice from a few seconds of speech [S] at Timing.input_rate.
+        """Make a voice from a few seconds of speech [S] at Timing.input_rate: what is heard of it, to be imitated.
+
+        Reads weights alone, so it may run on any thread beside everything else.
 
         Raises:
             ValueError: the recording is too short or too long.
         """
         check_reference(name, reference)
         features = self._network.hear([reference], [AudioState()])[0]
-        return Voice(name, self._language, {"features": features.float().cpu().numpy()})
+        return Voice(name, self.capabilities.languages[0], {"features": features.float().cpu().numpy()})
 
     def open(
         self, instructions: str, voice: Voice | None, mode: str | None = None, language: str | None = None
     ) -> State:
-        """Start a session's memory with the system prompt, in which the voice is heard and the instructions follow."""
-        del mode, language
-        voice = voice or self.capabilities.voices[0]
-        cache = self._openings.pop((instructions, voice), None) or self._read_opening(instructions, voice)
-        self._openings[instructions, voice] = cache
-        if len(self._openings) > _KEPT_OPENINGS:
-            self._openings.popitem(last=False)
+        """Start a session's memory with the system prompt, in which the voice is heard and the instructions follow.
+
+        It is never forgotten, however long the call: whoever the instructions say the assistant is, it stays.
+
+        Raises:
+            ValueError: there is no such mode or language, the voice is of another model or the mode needs one, or the
+                instructions are too long.
+        """
+        can = self.capabilities
+        cache = self._openings.read(
+            instructions, voice or can.voices[0], mode or can.modes[0], language or can.languages[0]
+        )
         state = State(cache.clone(), Ledger(cache.length), self._new_draw())
         # Room doubles as it is needed: twice from here it holds the longest session, and no more.
         state.cache.reserve(LONGEST // 4)
         return state
-
-    def _read_opening(self, instructions: str, voice: Voice) -> KvCache:
-        features = voice.state.get("features")
-        audio = () if features is None else (torch.from_numpy(features),)
-        reference = None if features is None else self._network.features_text(len(features))
-        parts = system_prompt(self._mode, self._language, reference)
-        if instructions:
-            parts.append("\n" + self._as_text(instructions))
-        ids = self._tokenizer.encode(message("user", "".join(parts)))
-        cache = self._network.llm.model.new_cache(len(ids))
-        self._network.read([Prompt(ids, audio=audio)], [cache])
-        return cache
 
     # ---------------------------------------------------------------- the user's turn
 

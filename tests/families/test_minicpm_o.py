@@ -1,18 +1,16 @@
-"""MiniCPM-o as an engine drives it, on a small checkpoint of random weights: opening, listening, answering."""
+"""MiniCPM-o as an engine drives it, on a small checkpoint of random weights: loading, and the user's turn."""
 
 import json
 import shutil
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from omni.checkpoint import CheckpointError, find
-from omni.families.minicpm_o import LONGEST, WINDOW, MiniCpmO, load_minicpm_o
-from omni.model import Phase
+from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
 from omni.types import Reply, Unit
-from tests.families.small import Heard, Told, answered, asked, ids_in, noise, picture, step_all
+from tests.families.small import Told, ids_in, noise, picture
 
 # -------------------------------------------------------------------- opening
 
@@ -29,40 +27,6 @@ def test_a_checkpoint_without_ears_is_refused(tiny_folder: Path, tmp_path: Path)
 def test_the_voices_beside_the_checkpoint_are_built_in(model: MiniCpmO) -> None:
     assert model.capabilities.voices[0].name == "default"
     assert all(voice.state["features"].shape[1] == 128 for voice in model.capabilities.voices)
-
-
-def test_a_session_opens_with_the_voice_and_the_instructions(model: MiniCpmO, told: Told) -> None:
-    state = model.open("Be brief.<image>", model.capabilities.voices[1])
-    assert state.cache.length > 70
-    [text] = told.texts
-    assert text.startswith("<|im_start|>user\nYou are a helpful assistant.")
-    assert "audio prompt.<|audio_start|><|audio_end|>" in text
-    assert text.endswith("voice style.\nBe brief.<\N{ZERO WIDTH SPACE}image><|im_end|>\n")
-
-
-def test_sessions_that_open_alike_share_the_work_and_nothing_else(model: MiniCpmO, told: Told) -> None:
-    one = model.open("Alike.", None)
-    other = model.open("Alike.", None)
-    assert len(told.texts) == 1
-    before = other.cache.keys.clone()
-    model.listen([Unit(text="Hello.")], [one])
-    assert one.cache.length > other.cache.length
-    assert torch.equal(other.cache.keys, before)
-
-
-@pytest.mark.parametrize("seconds", [0.5, 31])
-def test_a_reference_of_the_wrong_length_is_refused(model: MiniCpmO, seconds: float) -> None:
-    with pytest.raises(ValueError, match="give 1 to 30 s"):
-        model.prepare_voice("mine", noise(seconds))
-
-
-def test_a_prepared_voice_speaks_otherwise(model: MiniCpmO) -> None:
-    mine = model.prepare_voice("mine", noise(2.0, seed=9))
-    states = [model.open("", voice) for voice in (None, mine)]
-    for state in states:
-        model.listen([Unit(text="Hello.")], [state])
-    first, second = (np.concatenate(answered(model, state).pcm) for state in states)
-    assert len(first) != len(second) or not np.allclose(first, second)
 
 
 # -------------------------------------------------------------------- the user's turn
@@ -136,91 +100,3 @@ def test_a_picture_that_is_shown_is_seen_even_if_nobody_speaks(model: MiniCpmO, 
     model.listen([Unit(image=picture(0), glance=True)], [state])
     model.begin(state, Reply())
     assert told.texts == ["<|im_start|>user\n<unit><image></image>"]
-
-
-# -------------------------------------------------------------------- the assistant's turn
-
-
-def test_an_answer_is_written_and_spoken(model: MiniCpmO) -> None:
-    heard = answered(model, asked(model))
-    assert heard.end is not None
-    assert heard.end.n_tokens <= 24
-    assert heard.said == heard.text != ""
-    assert heard.sound_s > 0.5
-    assert all(0 <= start_s <= heard.sound_s for _, start_s in heard.words)
-    assert float(np.abs(np.concatenate(heard.pcm)).max()) > 0.01
-
-
-def test_sound_begins_before_the_text_is_complete(model: MiniCpmO) -> None:
-    state, heard = asked(model), Heard()
-    model.begin(state, Reply(max_tokens=60))
-    while not heard.pcm:
-        step_all(model, [state], [heard], 1)
-    assert state.answer
-    assert not state.answer.written
-
-
-def test_a_written_answer_needs_no_talker(model: MiniCpmO) -> None:
-    state = asked(model)
-    model.begin(state, Reply(speaks=False, max_tokens=9))
-    heard = Heard()
-    while heard.end is None:
-        heard.take(model.step(Phase.THINK, [state])[0])
-    assert heard.text
-    assert not heard.pcm
-    assert heard.end.n_tokens <= 9
-
-
-def test_instructions_for_one_reply_stand_right_before_it(model: MiniCpmO, told: Told) -> None:
-    state = asked(model)
-    told.texts.clear()
-    model.begin(state, Reply(instructions="Whisper."))
-    assert told.texts == ["<|im_end|>\n<|im_start|>system\nWhisper.<|im_end|>\n"]
-
-
-def test_what_else_is_in_the_batch_does_not_show(model: MiniCpmO) -> None:
-    alone = [answered(model, asked(model, seed)) for seed in (1, 2, 3)]
-    states, together = [asked(model, seed) for seed in (1, 2, 3)], [Heard() for _ in range(3)]
-    for state in states:
-        model.begin(state, Reply(max_tokens=24))
-    step_all(model, states, together)
-    for one, other in zip(alone, together, strict=True):
-        assert one.text == other.text
-        np.testing.assert_allclose(np.concatenate(one.pcm), np.concatenate(other.pcm), atol=1e-4)
-
-
-def test_units_of_several_sessions_are_heard_together(model: MiniCpmO) -> None:
-    units = [Unit(audio=noise(seed=1)), Unit(audio=noise(0.4), image=picture(90)), Unit(text="Hello."), Unit(text="")]
-    alone, together = ([model.open("", None) for _ in units] for _ in range(2))
-    for unit, state in zip(units, alone, strict=True):
-        model.listen([unit], [state])
-    model.listen(units, together)
-    for one, other in zip(alone, together, strict=True):
-        n = one.cache.length
-        assert n == other.cache.length
-        torch.testing.assert_close(one.cache.keys[:, :, :n], other.cache.keys[:, :, :n], atol=1e-4, rtol=0)
-
-
-def test_an_answer_is_never_longer_than_a_session_has_room_for(model: MiniCpmO) -> None:
-    state = asked(model)
-    model.begin(state, Reply(max_tokens=4_096))
-    model.step(Phase.THINK, [state])
-    assert state.answer
-    assert state.answer.decoding
-    assert state.answer.decoding.limit <= LONGEST - WINDOW.limit - 20
-
-
-@pytest.mark.parametrize(
-    ("mode", "language", "begins"),
-    [
-        ("omni", "zh", "你是一个AI助手"),
-        ("audio_assistant", "en", "Use the voice in the audio prompt"),
-        ("audio_roleplay", "zh", "模仿输入音频中的声音特征。"),
-        ("voice_cloning", "en", "Clone the voice"),
-        ("default", "en", "You are a helpful assistant. You can accept audio and text"),
-    ],
-)
-def test_every_mode_opens(model: MiniCpmO, told: Told, mode: str, language: str, begins: str) -> None:
-    other = MiniCpmO(model._network, model._tokenizer, mode=mode, language=language)  # type: ignore[arg-type]
-    other.open("", model.capabilities.voices[0])
-    assert told.texts[0].startswith(f"<|im_start|>user\n{begins}")

@@ -1,0 +1,78 @@
+"""Answers of MiniCPM-o, on a small checkpoint of random weights: written, spoken while they are, many together."""
+
+import numpy as np
+import torch
+
+from omni.families.minicpm_o import LONGEST, WINDOW, MiniCpmO
+from omni.model import Phase
+from omni.types import Reply, Unit
+from tests.families.small import Heard, Told, answered, asked, noise, picture, step_all
+
+
+def test_an_answer_is_written_and_spoken(model: MiniCpmO) -> None:
+    heard = answered(model, asked(model))
+    assert heard.end is not None
+    assert heard.end.n_tokens <= 24
+    assert heard.said == heard.text != ""
+    assert heard.sound_s > 0.5
+    assert all(0 <= start_s <= heard.sound_s for _, start_s in heard.words)
+    assert float(np.abs(np.concatenate(heard.pcm)).max()) > 0.01
+
+
+def test_sound_begins_before_the_text_is_complete(model: MiniCpmO) -> None:
+    state, heard = asked(model), Heard()
+    model.begin(state, Reply(max_tokens=60))
+    while not heard.pcm:
+        step_all(model, [state], [heard], 1)
+    assert state.answer
+    assert not state.answer.written
+
+
+def test_a_written_answer_needs_no_talker(model: MiniCpmO) -> None:
+    state = asked(model)
+    model.begin(state, Reply(speaks=False, max_tokens=9))
+    heard = Heard()
+    while heard.end is None:
+        heard.take(model.step(Phase.THINK, [state])[0])
+    assert heard.text
+    assert not heard.pcm
+    assert heard.end.n_tokens <= 9
+
+
+def test_instructions_for_one_reply_stand_right_before_it(model: MiniCpmO, told: Told) -> None:
+    state = asked(model)
+    told.texts.clear()
+    model.begin(state, Reply(instructions="Whisper."))
+    assert told.texts == ["<|im_end|>\n<|im_start|>system\nWhisper.<|im_end|>\n"]
+
+
+def test_what_else_is_in_the_batch_does_not_show(model: MiniCpmO) -> None:
+    alone = [answered(model, asked(model, seed)) for seed in (1, 2, 3)]
+    states, together = [asked(model, seed) for seed in (1, 2, 3)], [Heard() for _ in range(3)]
+    for state in states:
+        model.begin(state, Reply(max_tokens=24))
+    step_all(model, states, together)
+    for one, other in zip(alone, together, strict=True):
+        assert one.text == other.text
+        np.testing.assert_allclose(np.concatenate(one.pcm), np.concatenate(other.pcm), atol=1e-4)
+
+
+def test_units_of_several_sessions_are_heard_together(model: MiniCpmO) -> None:
+    units = [Unit(audio=noise(seed=1)), Unit(audio=noise(0.4), image=picture(90)), Unit(text="Hello."), Unit(text="")]
+    alone, together = ([model.open("", None) for _ in units] for _ in range(2))
+    for unit, state in zip(units, alone, strict=True):
+        model.listen([unit], [state])
+    model.listen(units, together)
+    for one, other in zip(alone, together, strict=True):
+        n = one.cache.length
+        assert n == other.cache.length
+        torch.testing.assert_close(one.cache.keys[:, :, :n], other.cache.keys[:, :, :n], atol=1e-4, rtol=0)
+
+
+def test_an_answer_is_never_longer_than_a_session_has_room_for(model: MiniCpmO) -> None:
+    state = asked(model)
+    model.begin(state, Reply(max_tokens=4_096))
+    model.step(Phase.THINK, [state])
+    assert state.answer
+    assert state.answer.decoding
+    assert state.answer.decoding.limit <= LONGEST - WINDOW.limit - 20
