@@ -1,4 +1,4 @@
-"""The command line: omni serve | play | chat | characters | doctor | make-tiny | version."""
+"""The command line: omni serve | play | chat | characters | say | doctor | make-tiny | version."""
 
 import argparse
 import asyncio
@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from omni.text.presets import PRESETS
-from streaming.command_flags import add_character_flags
+from streaming.command_flags import add_character_flags, add_say_flags
 from streaming.config import INSTALL_CHECKPOINTS, NANO, Config, ConfigError, add_flags, load, nearest_flag
 
 _GROUPS = {
     "serve": ("server", "data", "engine", "log"),
     "play": ("engine", "log"),
     "chat": ("engine", "log"),
+    "say": ("data", "engine", "log"),
     "doctor": ("server", "data", "engine"),
 }
 
@@ -54,14 +55,21 @@ def _run(words: list[str] | None) -> int:
         print(config.as_toml(), end="")
         return 0
     _tame_threads()
-    known = {"serve": _serve, "play": _play, "chat": _chat, "characters": _characters, "doctor": _doctor}
+    known = {
+        "serve": _serve,
+        "play": _play,
+        "chat": _chat,
+        "characters": _characters,
+        "say": _say,
+        "doctor": _doctor,
+    }
     return known[arguments.command](config, arguments)
 
 
 def _hint(word: str, command: str | None, parsers: Mapping[str, argparse.ArgumentParser]) -> str:
     """What may have been meant by a word that a command does not know."""
     if not word.startswith("-"):
-        return '; put a question of several words in quotes: "…"' if command in {"chat", "play"} else ""
+        return '; put a question of several words in quotes: "…"' if command in {"chat", "play", "say"} else ""
     known = parsers[command].format_usage() if command else ""
     return nearest_flag(word, re.findall(r"--[\w-]+", known))
 
@@ -76,6 +84,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         "serve": "start the server and print its address when the models are warm",
         "play": "ask by a recording, a picture or a typed line, without a server",
         "chat": "ask a MiniCPM-o checkpoint once, with pictures, sound or a video, outside of a call",
+        "say": "read a text out into a sound file, without a server",
         "doctor": "say what is installed, which models are found, and what will run",
     }
     # abbreviations are refused: one that is clear today may be two flags tomorrow
@@ -105,6 +114,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     about_characters = "who the assistant can be: list, show, add, edit and remove characters"
     parsers["characters"] = commands.add_parser("characters", help=about_characters, description=about_characters)
     add_character_flags(parsers["characters"])
+    add_say_flags(parsers["say"])
     return parser, parsers
 
 
@@ -203,6 +213,23 @@ def _chat(config: Config, arguments: argparse.Namespace) -> int:
         return _complain(error, 1)
     print()
     return 0 if remark is None else _complain(remark, 0)
+
+
+def _say(config: Config, arguments: argparse.Namespace) -> int:
+    from streaming import logs
+    from streaming.gateway import models
+    from streaming.speech_command import CommandError, run
+
+    logs.configure(config.log_level, as_json=config.log_json)
+    try:
+        spoken = run(config, arguments, lambda config: models.load(config)[0])
+    except (CommandError, ValueError, OSError) as error:
+        return _complain(error, 2)
+    except RuntimeError as error:
+        return _complain(error, 1)
+    # what is spoken may be on its way through standard output
+    print(spoken.as_text(), file=sys.stderr if arguments.out == "-" else sys.stdout)
+    return 0
 
 
 def _characters(config: Config, arguments: argparse.Namespace) -> int:

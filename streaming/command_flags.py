@@ -5,6 +5,19 @@ import argparse
 from streaming.config import add_flags
 
 
+def add_say_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `omni say` what it takes beside the configuration."""
+    parser.add_argument("text", help="what is to be said; - for standard input")
+    parser.add_argument(
+        "--out", required=True, metavar="FILE", help="where to write it, such as x.mp3; - for standard output"
+    )
+    parser.add_argument("--voice", metavar="NAME", help="name or id of a voice (default: the model's own)")
+    parser.add_argument("--speed", type=float, default=1.0, help="0.25 to 1.5; its pitch stays (default: 1)")
+    parser.add_argument("--instructions", default="", metavar="WORDS", help='how it is said: "slowly, in a low voice"')
+    formats = ("mp3", "opus", "aac", "flac", "wav", "pcm")
+    parser.add_argument("--format", choices=formats, help="in place of what the file's name says")
+
+
 def add_character_flags(parser: argparse.ArgumentParser) -> None:
     """Give `omni characters` its own commands; which one it was is `action`."""
     about = {

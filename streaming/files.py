@@ -66,18 +66,25 @@ def write_sound(path: Path, pcm: Pcm, timing: Timing) -> None:
         raise OSError(str(error)) from error
 
 
-def check_place(path: Path) -> None:
-    """Refuse, before anything is computed for it, a path that write_sound could not write to.
+def check_place(path: Path, endings: Sequence[str] = (".wav",)) -> None:
+    """Refuse, before anything is computed for it, a path to which speech could not be written.
+
+    Args:
+        path: of the file that is to be.
+        endings: that its name may have, in small letters; write_sound knows the one.
 
     Raises:
-        FileError: it is a folder or in none, or no WAV by its name.
+        FileError: it is a folder or in none, or something else by its name.
     """
     if path.is_dir():
         raise FileError(f"cannot write {path}: it is a folder; name a file in it, such as {path / 'answer.wav'}")
     if not path.absolute().parent.is_dir():
         raise FileError(f"cannot write {path}: there is no folder {path.parent}; make it first")
-    if path.suffix.lower() != ".wav":
-        raise FileError(f"cannot write {path}: speech is written as WAV; name a file that ends in .wav")
+    if path.suffix.lower() not in endings:
+        kind = "WAV" if endings == (".wav",) else "a sound file"
+        raise FileError(
+            f"cannot write {path}: speech is written as {kind}; name a file that ends in {', '.join(endings)}"
+        )
     if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
         raise FileError(f"cannot write {path}: you may not write there; name another file")
 

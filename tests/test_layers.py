@@ -11,7 +11,13 @@ ROOT = Path(__file__).parents[1]
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.__main__",),
     ("streaming.doctor_checkpoint",),
-    ("streaming.doctor", "streaming.gateway.listening", "streaming.gateway.server", "streaming.offline"),
+    (
+        "streaming.doctor",
+        "streaming.gateway.listening",
+        "streaming.gateway.server",
+        "streaming.offline",
+        "streaming.speech_command",
+    ),
     ("streaming.gateway",),
     ("streaming.metrics", "streaming.logs"),
     ("streaming.session", "streaming.speech"),
