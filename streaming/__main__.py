@@ -1,4 +1,4 @@
-"""The command line: omni serve | play | chat | characters | say | doctor | make-tiny | version."""
+"""The command line: omni serve | play | chat | voices | characters | say | doctor | make-tiny | version."""
 
 import argparse
 import asyncio
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omni.text.presets import PRESETS
-from streaming.command_flags import add_character_flags, add_say_flags
+from streaming.command_flags import add_character_flags, add_say_flags, add_voice_flags
 from streaming.config import INSTALL_CHECKPOINTS, NANO, Config, ConfigError, add_flags, load, nearest_flag
 
 _GROUPS = {
@@ -59,6 +59,7 @@ def _run(words: list[str] | None) -> int:
         "serve": _serve,
         "play": _play,
         "chat": _chat,
+        "voices": _voices,
         "characters": _characters,
         "say": _say,
         "doctor": _doctor,
@@ -111,6 +112,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     play.add_argument("--out", type=Path, metavar="ANSWER.wav", help="where to write what the assistant says")
     play.add_argument("--json", action="store_true", help="print the conversation and its timings as JSON")
     _add_chat(parsers["chat"])
+    about_voices = "what the assistant can sound like: list, add, preview and remove voices"
+    parsers["voices"] = commands.add_parser("voices", help=about_voices, description=about_voices)
+    add_voice_flags(parsers["voices"])
     about_characters = "who the assistant can be: list, show, add, edit and remove characters"
     parsers["characters"] = commands.add_parser("characters", help=about_characters, description=about_characters)
     add_character_flags(parsers["characters"])
@@ -213,6 +217,21 @@ def _chat(config: Config, arguments: argparse.Namespace) -> int:
         return _complain(error, 1)
     print()
     return 0 if remark is None else _complain(remark, 0)
+
+
+def _voices(config: Config, arguments: argparse.Namespace) -> int:
+    from streaming import logs
+    from streaming.gateway import models
+    from streaming.voice_commands import CommandError, run
+
+    logs.configure(config.log_level, as_json=config.log_json)
+    try:
+        run(config, arguments, lambda config: models.load(config)[0])
+    except (CommandError, ValueError, OSError) as error:
+        return _complain(error, 2)
+    except RuntimeError as error:
+        return _complain(error, 1)
+    return 0
 
 
 def _say(config: Config, arguments: argparse.Namespace) -> int:

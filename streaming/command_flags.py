@@ -1,8 +1,11 @@
-"""What the commands about characters take, kept apart from what they do: a command line must not wait for that."""
+"""What commands take that have commands of their own, apart from what they do: a command line must not wait for it."""
 
 import argparse
+from pathlib import Path
 
 from streaming.config import add_flags
+
+PREVIEW = "Hello! This is how I sound. Ask me anything, and I will tell you what I know."
 
 
 def add_say_flags(parser: argparse.ArgumentParser) -> None:
@@ -42,3 +45,39 @@ def add_character_flags(parser: argparse.ArgumentParser) -> None:
         parsers[name].add_argument("--image", metavar="PICTURE", help="its picture (JPEG or PNG)")
     for one in parsers.values():
         add_flags(one, ("data",))
+
+
+def add_voice_flags(parser: argparse.ArgumentParser) -> None:
+    """Give `omni voices` its own commands; which one it was is `action`."""
+    about = {
+        "list": "what there is: voices that were made here, and nano's own",
+        "add": "make one from a few seconds of speech, for everybody who calls",
+        "preview": "hear one",
+        "remove": "remove one, with its recording",
+    }
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    parsers = {
+        # a voice has a language too, which is not the one that a model is addressed in
+        name: actions.add_parser(name, help=text, description=text, allow_abbrev=False, conflict_handler="resolve")
+        for name, text in about.items()
+    }
+    for name, one in parsers.items():
+        add_flags(one, ("data", "engine", "log") if name in {"add", "preview"} else ("data", "engine"))
+    parsers["list"].add_argument("--json", action="store_true", help="print all that is known of each as JSON")
+    add = parsers["add"]
+    add.add_argument("name", help="what it is to be called")
+    add.add_argument("recording", type=Path, metavar="RECORDING", help="three to thirty seconds of one person's speech")
+    add.add_argument(
+        "--consent",
+        required=True,
+        choices=("self", "given", "synthetic"),
+        help="who agreed: it is your own voice, somebody else's who was asked, or nobody's",
+    )
+    add.add_argument("--speaker", metavar="PERSON", help="whose voice it is; needed if consent was given")
+    add.add_argument("--language", dest="voice_language", default="en", help="that it speaks (default: en)")
+    preview = parsers["preview"]
+    preview.add_argument("--out", required=True, metavar="VOICE.wav", help="where to write it")
+    preview.add_argument("--text", default=PREVIEW, help="what it says")
+    preview.set_defaults(format=None, speed=1.0, instructions="")
+    for name in ("preview", "remove"):
+        parsers[name].add_argument("voice", help="name or id, as list shows it")

@@ -189,8 +189,12 @@ def read_record(folder: Path, id_: str) -> Record:
         return _record(id_, values)
     except OSError as error:
         reason = error.strerror or str(error)
-    except (ValueError, KeyError, TypeError) as error:
-        reason = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        reason = "it is no JSON"
+    except KeyError as error:
+        reason = f"{error.args[0]} is missing"
+    except (ValueError, TypeError) as error:
+        reason = str(error)
     raise DamagedError(f"{path} cannot be read ({reason}): put it back from a backup, or remove the voice")
 
 

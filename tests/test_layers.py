@@ -17,6 +17,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "streaming.gateway.server",
         "streaming.offline",
         "streaming.speech_command",
+        "streaming.voice_commands",
     ),
     ("streaming.gateway",),
     ("streaming.metrics", "streaming.logs"),

@@ -1,0 +1,154 @@
+"""omni voices: list, add, preview and remove them from the command line. What is added here all callers may use."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from omni.model import Capabilities, OmniModel
+from omni.packaged import voices as packaged
+from omni.packaged.activity import SileroActivity
+from omni.timing import Timing
+from streaming import speech_command
+from streaming.config import NANO, Config
+from streaming.files import FileError
+from streaming.gateway.libraries import VOICES
+from streaming.gateway.media import probabilities_of
+from streaming.speech_command import CommandError
+from streaming.voice_making import MAX_BYTES, Made, Recording, VoiceMaker, check_recording, several_speakers
+from streaming.voices import Entry, VoiceError, Voices, Wish
+
+Load = Callable[[Config], OmniModel[Any]]
+
+
+def run(config: Config, arguments: argparse.Namespace, load: Load) -> None:
+    """Do what the arguments say, and print it.
+
+    Args:
+        config: where the voices are kept, and which model they are for.
+        arguments: of the command.
+        load: gives that model, warm; takes its time.
+
+    Raises:
+        CommandError, VoiceError, FileError, OSError: it cannot be done; the message says why.
+        RuntimeError: the model cannot be had.
+    """
+    given = arguments
+    match given.action:
+        case "list":
+            _list(config, as_json=given.json)
+        case "add":
+            _add(config, given, load)
+        case "preview":
+            # as omni say, with words of its own
+            spoken = speech_command.run(config, given, load)
+            print(f"{given.voice} says it in {given.out} ({spoken.length_s:.1f} s)")
+        case "remove":
+            entry = _found(_kept(config), given.voice)
+            _library(config).remove(entry.id)
+            print(f"{entry.name} is removed")
+
+
+def _library(config: Config, capabilities: Capabilities | None = None) -> Voices:
+    """The voices as the model sees them, or where none is loaded, those of nano and the names of all others."""
+    own = packaged.BUILT_IN if config.model == NANO else ()
+    unloaded = Capabilities(config.model, own, sees=False, transcribes=False)
+    voices = Voices(config.data_folder / VOICES, capabilities or unloaded)
+    voices.look()
+    return voices
+
+
+def _kept(config: Config) -> list[Entry]:
+    return _library(config).kept()
+
+
+def _found(entries: Sequence[Entry], wanted: str) -> Entry:
+    """A voice by its id or its name, whoever it belongs to: this is the command line of who runs the server."""
+    found = [entry for entry in entries if entry.id == wanted]
+    found = found or [entry for entry in entries if entry.name.casefold() == wanted.casefold()]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise CommandError(f"several are called {wanted}: say which by its id, {' or '.join(one.id for one in found)}")
+    raise CommandError(f"there is no voice {wanted} that was made here; omni voices list shows them")
+
+
+# ---------------------------------------------------------------- list
+
+
+def _list(config: Config, *, as_json: bool) -> None:
+    library = _library(config)
+    if as_json:
+        print(json.dumps([_as_dict(entry) for entry in (*library.built_in, *library.kept())], indent=2))
+        return
+    rows: list[Sequence[str]] = [("NAME", "ID", "LANGUAGE", "LENGTH", "MADE", "WHOSE", "FOR")]
+    rows += [_row(entry) for entry in (*library.built_in, *library.kept()) if entry.built_in or entry.record]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        print("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)).rstrip())
+    for entry in library.kept():
+        if entry.record is None:
+            print(f"damaged and left out: {entry.problem}", file=sys.stderr)
+
+
+def _row(entry: Entry) -> Sequence[str]:
+    record = entry.record
+    if record is None:
+        return entry.name, "-", entry.language, "-", "-", "built in", "everybody"
+    whose = record.speaker or {"self": "their own", "given": "-", "synthetic": "nobody's"}[record.consent]
+    users = "everybody" if record.shared else "the host" if record.owner is None else f"account {record.owner[:12]}"
+    made = datetime.fromtimestamp(record.created_at).strftime("%Y-%m-%d")
+    return entry.name, entry.id, entry.language, f"{record.seconds:.0f} s", made, whose, users
+
+
+def _as_dict(entry: Entry) -> dict[str, Any]:
+    if entry.record is not None:
+        return asdict(entry.record)
+    if entry.built_in:
+        return {"id": entry.id, "name": entry.name, "language": entry.language, "built_in": True}
+    return {"id": entry.id, "error": entry.problem}
+
+
+# ---------------------------------------------------------------- add
+
+
+def _add(config: Config, given: argparse.Namespace, load: Load) -> None:
+    wish = Wish(given.name, given.consent, given.speaker or "", given.voice_language, shared=True)
+    # what can be refused is, before a model is loaded for minutes
+    _library(config).of(None).record_of(wish)
+    recording = _recording(given.recording)
+    model = load(config)
+    library = _library(config, model.capabilities)
+    made = VoiceMaker(model).make(library.of(None).record_of(wish), recording)
+    entry = library.add(made.record, made.reference, made.voice)
+    print(f"{entry.name} is kept as {entry.id}, for everybody who calls this server")
+    print(_findings(made))
+
+
+def _recording(path: Path) -> Recording:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise FileError(
+                f"{path} has more than {MAX_BYTES // 2**20} MB: cut it, ten seconds of one voice are enough"
+            )
+        data = path.read_bytes()
+    except OSError as error:
+        raise FileError(f"cannot read {path}: {error.strerror}") from error
+    hear = partial(probabilities_of, SileroActivity(), timing=Timing())
+    try:
+        return check_recording(data, hear, several_speakers)
+    except VoiceError as error:
+        raise FileError(f"{path}: {error}") from error
+
+
+def _findings(made: Made) -> str:
+    checks = made.checks
+    return (
+        f"{checks.speech_s:.1f} s of speech; {checks.trimmed_before_s:.1f} s of silence cut off before it and "
+        f"{checks.trimmed_after_s:.1f} s after it; {checks.above_noise_db:.0f} dB above the noise"
+    )
