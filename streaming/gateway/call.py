@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from streaming.catalogue import BuiltIn, Catalogue
+from streaming.commands import AppendAudio
 from streaming.events import Closed, Event
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.outbox import Outbox, TooSlowError, Watcher
@@ -309,7 +310,8 @@ class Call:
         """Obey the client's messages."""
         while True:
             message = await carrier.link.receive()
-            self._latest_s = self._shared.clock.now_s()
+            if not isinstance(message, AppendAudio):  # a track goes on for ever, be it with silence
+                self._latest_s = self._shared.clock.now_s()
             if isinstance(message, bytes | WireError):
                 # sound beside the messages does not show that any was read
                 self._n_received += 1
@@ -349,6 +351,8 @@ class Call:
                 self.end(closed)
             if warning := term.warning():
                 self._outbox.send(warning)
+            if not self.session.idle:
+                self._latest_s = now_s
             # who cannot be reached is not idle
             since_s, patience_s = self._latest_s, shared.idle_timeout_s
             closed = Closed("idle", f"nothing came from this client for {patience_s:.0f} s")

@@ -125,6 +125,9 @@ class Channel:
         if channel is None:
             return  # a client that offered no channel wants none of it
         await self._wait(channel, _ROOM_BYTES)
+        if channel.transport.transport.state != "connected":
+            # aiortc would find that out in a task of its own, which nobody asks how it went
+            raise ConnectionError("the connection is closed")
         try:
             channel.send(frame.decode())
         except InvalidStateError as error:

@@ -20,12 +20,15 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 
 from omni.timing import Timing
+from streaming.commands import AppendImage
 from streaming.events import Closed, Event
 from streaming.gateway.call import CLOSE_S
 from streaming.gateway.webrtc_camera import CODECS, Camera
 from streaming.gateway.webrtc_link import Channel, Inbox
 from streaming.gateway.webrtc_microphone import Microphone
 from streaming.gateway.webrtc_player import LEAD_S, Player
+from streaming.gateway.webrtc_sdp import Declined, decline_video, with_declined
+from streaming.gateway.wire.deferred import Undecoded
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import Carriage, Inbound
 from streaming.ice import IceServer
@@ -86,6 +89,7 @@ class Peer:
         self.carriage = Carriage(sound_apart=True, max_frame_bytes=_DEFAULT_FRAME_BYTES)
         self._opened = asyncio.Event()
         self._has_channel = self._has_sound = False
+        self._declined: list[Declined] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._aborting: asyncio.Task[None] | None = None
         # one transport for everything: a second would only mean a second set of candidates
@@ -107,6 +111,7 @@ class Peer:
         if "audio" not in kinds and "application" not in kinds:
             raise WireError("invalid_offer", f"neither sound nor a data channel is offered; {_ADVICE}")
         try:
+            offer, self._declined = decline_video(offer, CODECS)
             if "audio" in kinds:
                 _prefer(self._connection.addTransceiver(self._player), "audio/opus")
             codec = next((name for name in CODECS if re.search(rf"^a=rtpmap:\d+ {name}/", offer, re.MULTILINE)), None)
@@ -115,7 +120,7 @@ class Peer:
             await self._connection.setRemoteDescription(RTCSessionDescription(offer, "offer"))
             self._wire(codec)
         except OperationError as error:
-            message = f"the offer has no codec that this server knows (Opus; VP8 or H.264); {_ADVICE}"
+            message = f"the offer has no codec that this server knows (Opus, and for video VP8 or H.264); {_ADVICE}"
             raise WireError("invalid_offer", message) from error
         # aiortc's parser stumbles over what is no SDP with whatever comes first
         except Exception as error:
@@ -127,7 +132,7 @@ class Peer:
     async def answer(self) -> str:
         """The SDP answer, with all candidates in it."""
         await self._connection.setLocalDescription(await self._connection.createAnswer())
-        return str(self._connection.localDescription.sdp)
+        return with_declined(self._connection.localDescription.sdp, self._declined)
 
     async def opened(self) -> None:
         """Return when messages can be sent.
@@ -142,6 +147,8 @@ class Peer:
             self._inbox.end(Closed("client", f"no connection was made within {CONNECT_S:.0f} s"))
         if self._inbox.ended is not None:
             raise self._inbox.ended
+        if self._declined and self._sees:
+            self._inbox.put_picture(Undecoded(_unseen, None))
         self._tasks = [asyncio.create_task(work) for work in (self._microphone.run(), self._watch())]
 
     def watch(self, event: Event) -> None:
@@ -204,6 +211,8 @@ class Peer:
         elif state == "closed":
             self._inbox.end(Closed("client", "the client hung up"))
             self._opened.set()
+            if self._aborting is None:  # else aiortc would try again and again to send what is on its way
+                self._aborting = asyncio.create_task(self.hang_up())
         elif state == "connected" and not self._has_channel:
             self._opened.set()
 
@@ -260,6 +269,12 @@ def _prefer(transceiver: RTCRtpTransceiver, *names: str) -> None:
     capabilities = RTCRtpReceiver.getCapabilities(transceiver.kind)
     codecs = capabilities.codecs if capabilities else []
     transceiver.setCodecPreferences([codec for codec in codecs if codec.mimeType in names])
+
+
+def _unseen() -> AppendImage:
+    """In the place of pictures that cannot be had: why there are none."""
+    known = " or ".join(CODECS)
+    raise WireError("video_not_supported", f"The video track offers no {known}: the call goes on without pictures.")
 
 
 def _most_frame_bytes(offer: str) -> int:

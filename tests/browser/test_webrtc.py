@@ -178,3 +178,23 @@ async def test_a_lost_call_is_taken_up_and_its_answer_goes_on() -> None:
         assert sockets(place) == ["resume=1"]
         await say(page, QUESTION, RATE)
         await expect(page.locator("#captions .assistant")).to_have_count(2, timeout=10_000)
+
+
+VP9_ALONE = """
+const add = RTCPeerConnection.prototype.addTransceiver;
+RTCPeerConnection.prototype.addTransceiver = function (track, how) {
+  const transceiver = add.call(this, track, how);
+  const { codecs } = RTCRtpReceiver.getCapabilities("video");
+  if (how) transceiver.setCodecPreferences(codecs.filter(({ mimeType }) => mimeType === "video/VP9"));
+  return transceiver;
+};
+"""
+
+
+async def test_a_browser_without_our_video_codecs_calls_without_video() -> None:
+    async with called(script=VP9_ALONE) as (place, page):
+        assert "WebRTC" in await way(page)
+        await expect(page.get_by_role("alert")).to_contain_text("VP8")
+        await say(page, QUESTION, RATE)
+        await until_heard(page, 600)
+        assert sockets(place) == []

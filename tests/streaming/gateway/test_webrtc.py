@@ -296,6 +296,15 @@ async def test_closing_the_channel_ends_the_call(http: aiohttp.ClientSession) ->
         await place.empty()
 
 
+async def test_a_caller_who_is_silent_for_long_is_idle_and_one_who_speaks_is_not(http: aiohttp.ClientSession) -> None:
+    async with toned(config=Config(idle_timeout_s=1.5)) as (place, _):
+        async with ringing(http, place) as phone:
+            phone.mouth.say(tone(QUESTION_HZ, 2.5, RATE))
+            assert (await phone.until("session.closed"))["reason"] == "idle"
+            assert "response.done" in phone.types()
+        await place.empty()
+
+
 async def test_a_peer_that_vanishes_is_let_go(http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webrtc_peer, "SILENT_S", 1.0)
     async with serving(Config(resume_within_s=0)) as place, ringing(http, place) as phone:
@@ -341,7 +350,8 @@ async def test_a_message_without_an_end_ends_the_call(http: aiohttp.ClientSessio
 async def test_a_call_leaves_nothing_behind(http: aiohttp.ClientSession) -> None:
     async with toned() as (place, _):
         async with ringing(http, place) as phone:  # what is made once, threads of pools included, is not counted
-            await phone.until("session.created")
+            phone.mouth.say(tone(QUESTION_HZ, 0.5, RATE))
+            await phone.until("output_audio_buffer.started")
         await place.empty()
         before = await _holdings()
         for _ in range(2):
