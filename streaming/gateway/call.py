@@ -121,6 +121,8 @@ class Call:
             lead_s,
             catalogue,
         )
+        self.gone = asyncio.Event()
+        """nothing is left of the call, and its place is free; whoever gave it the place says so"""
         self._ending: asyncio.Future[Closed] = asyncio.get_running_loop().create_future()
         self._code: int | None = None
         self._latest_s = shared.clock.now_s()

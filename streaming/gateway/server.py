@@ -26,7 +26,7 @@ from streaming.gateway.character_requests import CharacterRequests
 from streaming.gateway.libraries import CHARACTERS, Libraries
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.media import ActivityModel, PooledActivity
-from streaming.gateway.resume import session_of, unknown_token
+from streaming.gateway.resume import Arrivals, asked_for, session_of, unknown_token
 from streaming.gateway.secret_requests import client_secret, flat_client_secret
 from streaming.gateway.speech_requests import SpeechRequests
 from streaming.gateway.term import Term
@@ -34,7 +34,6 @@ from streaming.gateway.voice_requests import list_voices, make_voice, remove_voi
 from streaming.gateway.webrtc import Reception, WebRtc, session_of_call
 from streaming.gateway.webrtc_peer import Peer
 from streaming.gateway.websocket import Socket, WebSocketLink, refuse
-from streaming.gateway.wire.connection import read_resume
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import WEBSOCKET, RealtimeCodec
 from streaming.ice import read_ice_servers
@@ -51,8 +50,6 @@ log = logging.getLogger(__name__)
 
 PATIENCE_S = 10.0
 """a client that takes nothing of what it is sent for so long is let go"""
-RESUME_PATIENCE_S = 5.0
-"""with a connection that is to carry a lost call and does not say which"""
 STOP_S = 5.0
 """time that calls have to end when the server stops"""
 _MEDIA_THREADS = 2
@@ -84,6 +81,7 @@ class Gateway:
         self._calls: dict[str, Call] = {}
         self._visits: dict[str, Visit] = {}
         """whose calls they are, by the same ids"""
+        self._arrivals = Arrivals()
         self._lives: set[asyncio.Task[None]] = set()
         self._ended = asyncio.Event()
         self._stopping = False
@@ -279,6 +277,7 @@ class Gateway:
                 await peer.hang_up()  # else one that never came to carry the call would go on trying
             del self._calls[call.session.id]
             self._visits.pop(call.session.id).leave()
+            call.gone.set()
             self._ended.set()
 
     async def _follow(self, link: Link, caller: Caller, call_id: str) -> None:
@@ -301,12 +300,8 @@ class Gateway:
     async def _resume(self, link: Link, caller: Caller) -> None:
         """Let a client that lost its connection go on with its call over this one."""
         try:
-            async with asyncio.timeout(RESUME_PATIENCE_S):
-                # a peer's sound may come before what it says
-                while not isinstance(message := await link.receive(), bytes):
-                    if isinstance(message, WireError):
-                        raise message
-            resume = read_resume(message)
+            with self._arrivals.of(caller.account):
+                resume = await asked_for(link)
             session_id = session_of(resume.token)
             visit = self._visits.get(session_id)
             # not only its owner's: another secret of the same key may have taken the place of one that expired

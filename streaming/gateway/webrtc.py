@@ -3,6 +3,7 @@
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from streaming.gateway.access import Caller
 from streaming.gateway.call import Call
 from streaming.gateway.http import CALLER, error_response
 from streaming.gateway.link import Link, LinkEndedError
+from streaming.gateway.resume import Arrivals
 from streaming.gateway.webrtc_peer import Peer
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.messages import CLOSED_CODES
@@ -55,6 +57,7 @@ class WebRtc:
         self._clock = clock
         self._pool = pool
         self._reception = reception
+        self._arrivals = Arrivals()
 
     def add_routes(self, app: web.Application) -> None:
         """Serve them."""
@@ -97,14 +100,19 @@ class WebRtc:
         if isinstance(engine, Closed):
             return _refused(engine)
         sees = engine.capabilities.sees
-        peer = Peer(self._ice_servers, self._clock, engine.timing, self._pool, sees=sees)
-        try:
-            await peer.accept((await _read_offer(request)).sdp)
-        except WireError as error:
-            await peer.hang_up()
-            return error_response(400, error.code, error.message)
-        answer = await peer.answer()
-        self._reception.keep(_resume(self._reception, peer, request[CALLER]))
+        with ExitStack() as arriving:
+            try:
+                arriving.enter_context(self._arrivals.of(request[CALLER].account))
+            except WireError as error:
+                return error_response(429, error.code, error.message)
+            peer = Peer(self._ice_servers, self._clock, engine.timing, self._pool, sees=sees)
+            try:
+                await peer.accept((await _read_offer(request)).sdp)
+            except WireError as error:
+                await peer.hang_up()
+                return error_response(400, error.code, error.message)
+            answer = await peer.answer()
+            self._reception.keep(_resume(self._reception, peer, request[CALLER], arriving.pop_all()))
         return web.Response(status=201, text=answer, content_type=SDP)
 
     async def _hang_up(self, request: web.Request) -> web.Response:
@@ -112,6 +120,7 @@ class WebRtc:
         if call is None:
             return error_response(404, "call_not_found", "there is no such call; it may be over already")
         call.end(Closed("client", "the call was hung up"))
+        await call.gone.wait()  # whoever calls again at once finds the place free
         return web.Response()
 
     async def _ice(self, _: web.Request) -> web.Response:
@@ -134,10 +143,11 @@ async def _carry(call: Call, peer: Peer) -> None:
         await call.carry(peer)
 
 
-async def _resume(reception: Reception, peer: Peer, caller: Caller) -> None:
-    """Carry a call that is there already once this is connected."""
+async def _resume(reception: Reception, peer: Peer, caller: Caller, arriving: ExitStack) -> None:
+    """Carry a call that is there already once this is connected; arriving is its place until then."""
     try:
-        await peer.opened()
+        with arriving:
+            await peer.opened()
         await reception.resume(peer, caller)
     except LinkEndedError:
         pass  # the call waits for another

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from streaming.config import Config
-from streaming.gateway import server
+from streaming.gateway import resume
 from streaming.gateway.resume import Passes, session_of
 from tests.fakes import say, silence
 from tests.grammar import check
@@ -254,10 +254,24 @@ async def test_what_does_not_say_which_call_is_refused(
 async def test_a_connection_that_says_nothing_does_not_stay(
     http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "RESUME_PATIENCE_S", 0.05)
+    monkeypatch.setattr(resume, "PATIENCE_S", 0.05)
     async with serving() as place, http.ws_connect(f"{place.realtime}?resume=1") as connection:
         code, reason = await Peer(connection).closed()
         assert (code, "which call" in reason) == (1000, True)
+
+
+async def test_connections_that_say_nothing_yet_are_bounded_and_those_that_leave_make_room(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resume, "MOST_ARRIVING", 1)
+    async with serving() as place, call(http, place) as first:
+        await first.until("session.created")
+        drop(first)
+        url = f"{place.realtime}?resume=1"
+        async with http.ws_connect(url), http.ws_connect(url) as connection:
+            assert await refused(Peer(connection)) == "rate_limit_exceeded"
+        async with back(http, place, first) as second:
+            await second.until("session.resumed")
 
 
 async def test_to_come_back_is_no_message_for_a_call_under_way(http: aiohttp.ClientSession) -> None:

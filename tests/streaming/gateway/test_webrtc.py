@@ -284,6 +284,7 @@ async def test_a_call_is_hung_up_over_http(http: aiohttp.ClientSession) -> None:
     async with serving() as place, ringing(http, place) as phone:
         async with http.post(f"{place.address}{phone.location}/hangup") as response:
             assert response.status == 200
+            assert not place.gateway.n_calls, "whoever calls again at once finds the place free"
         assert (await phone.until("session.closed"))["reason"] == "client"
         await place.empty()
         async with http.post(f"{place.address}{phone.location}/hangup") as response:
