@@ -12,7 +12,7 @@ from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
 from omni.types import Reply, Unit
 from tests.families.small import Told, ids_in, noise, picture
 
-# -------------------------------------------------------------------- opening
+# -------------------------------------------------------------------- loading
 
 
 def test_a_checkpoint_without_ears_is_refused(tiny_folder: Path, tmp_path: Path) -> None:
