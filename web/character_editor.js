@@ -26,6 +26,7 @@ export class CharacterEditor {
   #form;
   #save;
   #character = null; // the one that is changed
+  #unsaved = false;
   #picture; // a data address; null: none; undefined: as it was
 
   /**
@@ -40,6 +41,7 @@ export class CharacterEditor {
     const texts = TEXTS.map((text) => this.#textField(text));
     const parts = [this.#pictureField(), ...texts, field("Voice", this.#voice), this.#save];
     this.#form = element("form", { className: "fields" }, ...parts);
+    this.#form.oninput = () => (this.#unsaved = true);
     this.#form.onsubmit = (event) => {
       event.preventDefault();
       this.#send();
@@ -49,8 +51,10 @@ export class CharacterEditor {
 
   refresh() {}
 
-  /** Begin with this character; null: with an empty page. */
+  /** Begin with this character; null: with an empty page. What was not saved of it is still there. */
   edit(character) {
+    if (this.#unsaved && character?.id === this.#character?.id) return;
+    this.#unsaved = false;
     this.#character = character;
     this.#picture = undefined;
     this.title = character ? `Edit ${character.name}` : "A character of your own";
@@ -109,6 +113,7 @@ export class CharacterEditor {
     this.#save.disabled = true;
     try {
       const saved = await this.#company.library.saveCharacter({ ...kept, ...texts, ...picture });
+      this.#unsaved = false;
       this.#company.choose({ character: saved.id });
       this.#ports.saved();
     } catch (error) {

@@ -81,7 +81,8 @@ export class Library {
   async say({ input, voice, speed = 1, instructions }) {
     const manner = instructions ? { instructions } : {};
     const wanted = JSON.stringify({ input, voice: { id: voice }, speed, response_format: "wav", ...manner });
-    return (await this.#ask("POST", "/v1/audio/speech", wanted, JSON_TYPE)).blob();
+    const sound = await (await this.#ask("POST", "/v1/audio/speech", wanted, JSON_TYPE)).arrayBuffer();
+    return withLength(sound);
   }
 
   /** An address at which the page can show a character's picture; null: it has none, or it does not load. */
@@ -119,4 +120,14 @@ export class Library {
     const message = error.message ?? `The server answered ${response.status}.`;
     throw new LibraryError(message, error.code ?? null, response.status);
   }
+}
+
+/** A WAV file that was sent while it was made says in its first 44 bytes that it is endless; not all players bear it. */
+function withLength(wav) {
+  if (wav.byteLength >= 44) {
+    const header = new DataView(wav);
+    header.setUint32(4, wav.byteLength - 8, true);
+    header.setUint32(40, wav.byteLength - 44, true);
+  }
+  return new Blob([wav], { type: "audio/wav" });
 }

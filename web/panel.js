@@ -36,7 +36,9 @@ export class Panel {
     this.#back = dialog.querySelector("#panel-back");
     this.#words = dialog.querySelector("#panel-words");
     dialog.querySelector("#panel-close").onclick = () => this.close();
-    dialog.onkeydown = (event) => event.key === "Escape" && !event.defaultPrevented && this.close();
+    dialog.onkeydown = ({ key }) => {
+      if (key === "Escape") this.close();
+    };
     document.addEventListener("pointerdown", ({ target }) => {
       const outside = !dialog.contains(target) && !target.closest(".notice");
       if (this.open && outside && matchMedia(PHONE).matches) this.close();

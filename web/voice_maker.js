@@ -60,8 +60,12 @@ export class VoiceMaker {
   leave() {
     this.#endRecording();
     this.#samples.stop();
-    if (this.#step !== "making") this.body.replaceChildren();
-    if (this.#step === "ready") this.#form.clear();
+    if (this.#step === "ready") {
+      this.#form.clear();
+      this.#step = "read";
+    }
+    // what was recorded is still there when the person comes back
+    if (this.#step === "read") this.body.replaceChildren();
   }
 
   // ------------------------------------------------------------ what is shown

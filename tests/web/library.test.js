@@ -73,6 +73,15 @@ test("speech is asked for with the voice's id, and a manner only where there is 
   assert.equal(sent[1].instructions, "slowly");
 });
 
+test("a sample that came as a stream knows its length", async () => {
+  const stream = new DataView(new ArrayBuffer(50));
+  for (const at of [4, 40]) stream.setUint32(at, 0xffffffff, true);
+  globalThis.fetch = async () => new Response(stream.buffer);
+  const sample = await new Library(() => "").say({ input: "Hello.", voice: "v1" });
+  const header = new DataView(await sample.arrayBuffer());
+  assert.deepEqual([header.getUint32(4, true), header.getUint32(40, true)], [42, 6]);
+});
+
 test("a picture is fetched once, and again after it could not be", async () => {
   const asked = serve({ "GET /v1/characters/reed/image": [200, "<svg/>"] });
   const library = new Library(() => "sekret");
