@@ -97,7 +97,7 @@ def _voice(config: Config, model: OmniModel[Any], name: str | None) -> Voice | N
     library.look()
     entry = library.of(None).find(name)
     if entry is not None and entry.voice is None:
-        VoiceMaker(model).prepare_missing(library)
+        VoiceMaker(model).prepare(library, entry)
         entry = library.of(None).find(name)
     if entry is None:
         known = ", ".join(library.of(None).voices())

@@ -23,7 +23,7 @@ from omni.packaged.likeness import Likeness
 from omni.types import Pcm, Voice
 from streaming.recording import RecordingError, TooLongError, read_recording
 from streaming.voice_files import DamagedError, Record
-from streaming.voices import VoiceError, Voices
+from streaming.voices import Entry, VoiceError, Voices
 
 MAX_BYTES = 12 * 2**20
 """of a recording: half a minute of the largest files that recorders write"""
@@ -107,17 +107,16 @@ class VoiceMaker:
             raise VoiceError("invalid_audio", str(error), "audio_sample") from error
         return Made(replace(record, seconds=len(pcm) / rate), (pcm, rate), recording.reference.checks, voice)
 
-    def prepare_missing(self, voices: Voices) -> None:
-        """Give the model the voices that were made for another, or for another version of it."""
-        for entry in voices.unprepared():
-            if entry.record is None:
-                continue
-            try:
-                voices.prepared(entry, self._prepare(entry.record, *voices.reference(entry)))
-            except (DamagedError, ValueError) as error:
-                voices.unfit(entry, str(error))
-            except Exception as error:  # of any model: one voice must not cost the others
-                voices.unfit(entry, f"the model failed: {type(error).__name__}: {error}")
+    def prepare(self, voices: Voices, entry: Entry) -> None:
+        """Give the model a voice that was made for another, or for another version of it."""
+        if entry.record is None:
+            return
+        try:
+            voices.prepared(entry, self._prepare(entry.record, *voices.reference(entry)))
+        except (DamagedError, ValueError) as error:
+            voices.unfit(entry, str(error))
+        except Exception as error:  # of any model: one voice must not cost the others
+            voices.unfit(entry, f"the model failed: {type(error).__name__}: {error}")
 
     def _prepare(self, record: Record, reference: Pcm, rate: int) -> Voice:
         heard = resampled(reference, rate, self._model.timing.input_rate)

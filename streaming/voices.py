@@ -155,6 +155,8 @@ class Voices:
         except OSError as error:
             self.unfit(entry, f"it was prepared, and cannot be kept: {error.strerror}")
         self.look()
+        if any(one.id == entry.id for one in self.unprepared()):
+            self.unfit(entry, "it was prepared, and cannot be read")  # else it would be for ever
 
     def unfit(self, entry: Entry, problem: str) -> None:
         """Remember that this model cannot be given a voice. It is kept for others. Blocks."""

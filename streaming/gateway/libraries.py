@@ -72,7 +72,7 @@ class Libraries:
         self._maker = VoiceMaker(model)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voices")
         self._making: set[str | None] = set()
-        self._preparing: asyncio.Future[None] | None = None
+        self._preparing: asyncio.Task[None] | None = None
 
     def of(self, owner: str | None) -> Choices:
         """What an account may choose from; see Account.owner."""
@@ -88,8 +88,13 @@ class Libraries:
         await asyncio.to_thread(self.voices.look)
         idle = self._preparing is None or self._preparing.done()
         if idle and self.voices.unprepared():
-            loop = asyncio.get_running_loop()
-            self._preparing = loop.run_in_executor(self._pool, self._maker.prepare_missing, self.voices)
+            self._preparing = asyncio.create_task(self._prepare())
+
+    async def _prepare(self) -> None:
+        """One after another, so that who makes a voice meanwhile waits for one at most."""
+        loop = asyncio.get_running_loop()
+        while missing := self.voices.unprepared():
+            await loop.run_in_executor(self._pool, self._maker.prepare, self.voices, missing[0])
 
     def check_ability(self) -> None:
         """Whether voices can be made at all.
@@ -143,4 +148,6 @@ class Libraries:
 
     def stop(self) -> None:
         """Begin nothing more."""
+        if self._preparing is not None:
+            self._preparing.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -104,7 +104,8 @@ def test_voices_of_another_model_are_prepared_for_this_one(library: Voices, tmp_
     other = Voices(tmp_path, model.capabilities)
     other.look()
     assert other.of(None).voices() == ("plain", "other")
-    VoiceMaker(model).prepare_missing(other)
+    for entry in other.unprepared():
+        VoiceMaker(model).prepare(other, entry)
     assert len(model.given) == 2
     assert set(other.of(None).voices()) == {"plain", "other", "One", "Two"}
     assert "reference.flac" in (next(one.problem for one in other.kept() if one.name == "Broken") or "")
@@ -124,7 +125,8 @@ def test_a_model_that_fails_with_one_voice_is_not_asked_again(
     model.refuses = error
     other = Voices(tmp_path, model.capabilities)
     other.look()
-    VoiceMaker(model).prepare_missing(other)
+    for entry in other.unprepared():
+        VoiceMaker(model).prepare(other, entry)
     assert not other.unprepared()
     assert str(error) in (other.kept()[0].problem or "")
 

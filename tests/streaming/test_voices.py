@@ -223,3 +223,11 @@ def test_a_folder_that_cannot_be_read_leaves_what_is_known(library: Voices, tmp_
 
 def test_the_family_is_named_by_what_it_can(library: Voices) -> None:
     assert library.family == Family("scripted", "")
+
+
+def test_what_cannot_be_read_once_it_was_prepared_is_given_up(library: Voices, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = add(library.of(None), library, "Mine")
+    monkeypatch.setattr(voices.files, "read_state", lambda *_: None)
+    library.prepared(made, Voice("Mine"))
+    assert not library.unprepared()
+    assert "cannot be read" in (library.kept()[0].problem or "")
