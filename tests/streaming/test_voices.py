@@ -227,7 +227,7 @@ def test_the_family_is_named_by_what_it_can(library: Voices) -> None:
 
 def test_what_cannot_be_read_once_it_was_prepared_is_given_up(library: Voices, monkeypatch: pytest.MonkeyPatch) -> None:
     made = add(library.of(None), library, "Mine")
-    monkeypatch.setattr(voices.files, "read_state", lambda *_: None)
+    monkeypatch.setattr("streaming.voice_files.read_state", lambda *_: None)
     library.prepared(made, Voice("Mine"))
     assert not library.unprepared()
     assert "cannot be read" in (library.kept()[0].problem or "")
