@@ -69,6 +69,19 @@ async def test_what_was_baked_in_holds_for_the_model_and_can_be_changed(http: ai
             assert (updated["instructions"], updated["output_modalities"]) == ("Speak plainly.", ["text"])
 
 
+async def test_who_calls_with_a_characters_secret_is_greeted_by_it(http: aiohttp.ClientSession) -> None:
+    async with serving() as place:
+        status, refused = await ask(http, place, {"session": {"prompt": {"id": "nobody"}}}, headers={})
+        assert (status, refused["error"]["code"]) == (400, "prompt_not_found")
+        _, made = await ask(http, place, {"session": {"prompt": {"id": "captain-marlow"}}}, headers={})
+        assert made["session"]["prompt"]["id"] == "captain-marlow"
+        async with call(http, place, protocols=("realtime", f"openai-insecure-api-key.{made['value']}")) as peer:
+            said = (await peer.until("response.output_audio_transcript.delta"))["delta"].split()
+            assert place.model.replies[0].says
+            assert said == place.model.replies[0].says.split()[: len(said)]
+            assert "Captain Marlow" in place.model.states[0].instructions
+
+
 async def test_a_secret_expires_on_the_clock(http: aiohttp.ClientSession) -> None:
     clock = ManualClock()
     async with serving(Config(api_keys=("sekret",)), clock=clock) as place:
