@@ -7,7 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from omni.families.nano_messages import answer_messages, asks_to_look, nudge, placed, user_message
+from omni.families.nano_messages import answer_messages, asked_manner, asks_to_look, nudge, placed, user_message
+from omni.families.nano_speech import Synthesizer, at_speed, spoken
 from omni.families.nano_state import (
     MAX_PREFILLS,
     Answer,
@@ -24,13 +25,15 @@ from omni.families.nano_state import (
 from omni.model import Capabilities, Phase
 from omni.packaged.chat import SmolChat
 from omni.packaged.eyes import Eyes as PackagedEyes
+from omni.packaged.prompt import Persona
 from omni.packaged.recogniser import Recogniser as PackagedRecogniser
 from omni.packaged.synthesizer import Synthesizer as PackagedSynthesizer
+from omni.text.about_manner import Asked
 from omni.text.chat import Chat, Message
 from omni.text.finished import finished
-from omni.text.manner import Manner
+from omni.text.manner import manner_of
 from omni.timing import Timing
-from omni.types import Delta, Pcm, Picture, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice
+from omni.types import Delta, Pcm, Picture, Reply, TextDelta, Transcript, TurnEnd, Unit, Voice
 
 
 class Recogniser(Protocol):
@@ -46,23 +49,6 @@ class Eyes(Protocol):
 
     def look(self, image: Picture, before: Any) -> Sight:
         """What is in the picture; before: what was in the one before it, None for the first."""
-        ...
-
-
-class Synthesizer(Protocol):
-    """Text to speech."""
-
-    @property
-    def voices(self) -> tuple[Voice, ...]:
-        """Built in; the first is the default."""
-        ...
-
-    def speak(self, clause: str, voice: Voice, manner: Manner = ...) -> SpeechDelta:
-        """The clause's sound [S] at Timing.output_rate, and its words, which joined are the clause.
-
-        Raises:
-            ValueError: the voice was not made for this synthesizer.
-        """
         ...
 
 
@@ -184,12 +170,8 @@ class Nano:
             ValueError: the reply's voice is none of this family's.
         """
         memory = state.memory
-        voice = state.voice if reply.voice is None else self._known(reply.voice)
-        instructions = state.instructions if reply.instructions is None else reply.instructions
-        prompt = self._conversation(state, instructions)
-        if reply.says is None and (not prompt or prompt[-1].role != "user"):
-            prompt = (*prompt, nudge(memory, any(message.role == "assistant" for message in prompt)))
-        task = Task(prompt, reply, voice, Manner(pace=reply.speed, pauses=1 / reply.speed), reply.says)
+        asked = asked_manner(memory)
+        task = self._task(state, reply, asked)
         if state.draft is None or state.draft.task != task:
             state.draft = Draft(task)
         state.memory = Memory(
@@ -198,7 +180,19 @@ class Nano:
             picture=memory.picture,
             sight=memory.sight,
             sight_before=memory.sight,
+            manner=asked.manner if asked else memory.manner,
         )
+
+    def _task(self, state: State, reply: Reply, asked: Asked | None) -> Task:
+        memory = state.memory
+        voice = state.voice if reply.voice is None else self._known(reply.voice)
+        instructions = state.instructions if reply.instructions is None else reply.instructions
+        words = asked.answer if asked and reply.says is None else reply.says
+        prompt = self._conversation(state, instructions)
+        if words is None and (not prompt or prompt[-1].role != "user"):
+            prompt = (*prompt, nudge(memory, any(message.role == "assistant" for message in prompt)))
+        manner = manner_of(Persona.of(instructions).who).times(asked.manner if asked else memory.manner)
+        return Task(prompt, reply, voice, at_speed(manner, reply.speed), words)
 
     def step(self, phase: Phase, states: Sequence[State]) -> list[list[Delta]]:
         """Write some of the answer (THINK), or speak its next clause (SPEAK), for each state.
@@ -265,9 +259,8 @@ class Nano:
         deltas: list[Delta] = []
         if answer.n_clauses < draft.n_speakable(answer.n_chars):
             if answer.n_clauses == len(draft.speech):
-                draft.speech.append(
-                    self._synthesizer.speak(draft.clauses[answer.n_clauses], draft.task.voice, draft.task.manner)
-                )
+                clause, task = draft.clauses[answer.n_clauses], draft.task
+                draft.speech.append(spoken(self._synthesizer, clause, task.voice, task.manner))
             deltas.append(draft.speech[answer.n_clauses])
             answer = replace(answer, n_clauses=answer.n_clauses + 1)
         state.memory = replace(state.memory, answer=answer)

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from omni.families.nano_state import MAX_MESSAGES, Answer, Memory, bounded, message_of
+from omni.text.about_manner import Asked, asked_of
 from omni.text.about_sight import about_sight
 from omni.text.chat import Message
 from omni.timing import Timing
@@ -24,18 +25,28 @@ def answer_messages(answer: Answer | None, timing: Timing) -> tuple[Message, ...
 def placed(unit: Unit, memory: Memory) -> Memory:
     """A typed message takes its place: the user's in this turn, others after it."""
     text = unit.text or ""
-    if isinstance(unit.tool, ToolOutput):
-        later = (*memory.later, *message_of("user", *memory.typed), Message("user", "", unit.tool))
-        return replace(memory, later=bounded(later), typed=())
-    if unit.role == "user":
+    if unit.role == "user" and unit.tool is None:
         return replace(memory, typed=(*memory.typed, text)[-MAX_MESSAGES:])
-    if unit.role == "system":
+    if unit.role == "system" or isinstance(unit.tool, ToolOutput):
         # said into the user's turn, which may be in the middle of a word: it stands before what is being spoken
-        later = (*memory.later, *message_of("user", *memory.typed), *message_of("system", text))
-        return replace(memory, later=bounded(later), typed=())
+        added = (Message("user", "", unit.tool),) if unit.tool else message_of("system", text)
+        later = (*memory.later, *message_of("user", *memory.typed), *added)
+        return replace(_heeded(replace(memory, heard="")), later=bounded(later), typed=(), heard=memory.heard)
     told = message_of("assistant", text) if unit.tool is None else (Message("assistant", "", unit.tool),)
     later = (*memory.later, *user_message(memory), *told)
-    return replace(memory, later=bounded(later), typed=(), utterance=None, heard="", sight_before=memory.sight)
+    memory = replace(_heeded(memory), later=bounded(later), sight_before=memory.sight)
+    return replace(memory, typed=(), utterance=None, heard="")
+
+
+def asked_manner(memory: Memory) -> Asked | None:
+    """How the user's turn asks to be spoken to; None: it does not."""
+    return asked_of(" ".join((*memory.typed, memory.heard)), memory.manner)
+
+
+def _heeded(memory: Memory) -> Memory:
+    """The same, with what the turn asks for taken to heart: nobody will answer it any more."""
+    asked = asked_manner(memory)
+    return memory if asked is None else replace(memory, manner=asked.manner)
 
 
 def user_message(memory: Memory) -> tuple[Message, ...]:

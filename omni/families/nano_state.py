@@ -12,7 +12,7 @@ from omni.packaged.openings import NOTE
 from omni.speech.words import heard_text
 from omni.text.chat import ChatContext, Message
 from omni.text.clauses import Clauses
-from omni.text.manner import Manner
+from omni.text.manner import AS_IT_IS, Manner
 from omni.timing import Timing
 from omni.types import Pcm, Picture, Reply, Role, SpeechDelta, ToolCall, Voice, Word
 
@@ -185,6 +185,8 @@ class Memory:
     """since the user began to speak"""
     sight_before: Sight | None = None
     """the latest when the turn began"""
+    manner: Manner = AS_IT_IS
+    """how the user has asked to be spoken to"""
 
     def copy(self) -> "Memory":
         """The same memory, sharing nothing that changes."""

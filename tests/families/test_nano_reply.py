@@ -157,24 +157,99 @@ def test_a_prepared_answer_is_not_used_for_another_voice_or_pace(parts: FakePart
         nano.rewind(state, mark)
         parts.synthesizer.spoken.clear()
         lengths.append((answer(nano, state, reply).n_samples, len(parts.synthesizer.spoken)))
-    assert lengths[1][0] == 2 * lengths[0][0]
+    assert lengths[1][0] == pytest.approx(2 * lengths[0][0], rel=0.02)
     assert [n_spoken > 0 for _, n_spoken in lengths] == [True, True, True, True, False]
 
 
-def test_speed_is_pace_and_its_pauses_follow(parts: FakeParts) -> None:
+def test_speed_changes_pace_alone(parts: FakeParts) -> None:
     nano = parts.nano()
     state = nano.open("", None)
     answer(nano, state, Reply(says="Ahoy!"))
-    answer(nano, state, Reply(says="Ahoy!", speed=0.5))
+    answer(nano, state, Reply(says="Ahoy!", speed=0.75))
     plain, slow = parts.synthesizer.manners
     assert plain == AS_IT_IS
-    assert (slow.pace, slow.pauses, slow.pitch) == (0.5, 2.0, 1.0)
+    assert (slow.pace, slow.pitch, slow.melody, slow.loudness) == (0.75, 1.0, 1.0, 1.0)
+    assert slow.pauses == pytest.approx(1 / 0.75)
 
 
 def test_what_was_heard_is_counted_in_the_sounds_own_time(parts: FakeParts) -> None:
     nano = parts.nano()
     state = nano.open("", None)
     spoken = answer(nano, state, Reply(says="One two three four five.", speed=0.5))
-    assert spoken.n_samples == round(5 * 2 * WORD_S * TIMING.output_rate)
+    assert spoken.n_samples == pytest.approx(5 * 2 * WORD_S * TIMING.output_rate, rel=0.02)
     nano.truncate(state, 2 * 2 * WORD_S)
     assert asked_next(parts, nano, state) == ("assistant", f"One two{CUT_OFF}")
+
+
+# ---------------------------------------------------------------- manner
+
+
+def test_the_session_is_told_how_to_speak(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("Be kind. Speak slowly.\nUser: Louder!\nYou: Speak in a high voice.", None)
+    answer(nano, state, Reply(says="Ahoy!"))
+    answer(nano, state, Reply(says="Ahoy!", instructions="Speak in a deep voice."))
+    slow, deep = parts.synthesizer.manners
+    assert slow.pace < 1 == slow.pitch == slow.loudness
+    assert deep.pitch < 1 == deep.pace
+
+
+def test_the_user_asks_to_be_spoken_to_otherwise(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    say(nano, state, "Could you speak more slowly, please?")
+    mark = nano.mark(state)
+    spoken = answer(nano, state)
+    assert spoken.text == "Okay, I will speak more slowly."
+    assert parts.chat.begun == []
+    ask(parts, nano, state, "Thanks.")
+    assert {manner.pace < 1 for manner in parts.synthesizer.manners} == {True}
+    parts.synthesizer.manners.clear()
+    nano.rewind(state, mark)
+    say(nano, state, " No, wait: who said that?")
+    answer(nano, state)
+    say(nano, state, "Speak normally again.")
+    assert answer(nano, state).text == "Okay, I will speak normally again."
+    assert parts.synthesizer.manners[-1] == AS_IT_IS
+
+
+def test_a_wish_within_a_question_is_heeded_and_the_question_answered(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    say(nano, state, "Speak louder, and tell me about Paris.")
+    assert answer(nano, state).text.startswith("You said Speak louder")
+    assert parts.synthesizer.manners[0].loudness > 1
+
+
+def test_a_guess_that_was_taken_back_has_not_changed_the_manner(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    say(nano, state, "Speak louder")
+    mark = nano.mark(state)
+    nano.begin(state, Reply())
+    assert state.memory.manner != AS_IT_IS
+    nano.rewind(state, mark)
+    say(nano, state, " birds sing in spring.")
+    answer(nano, state)
+    assert state.memory.manner == AS_IT_IS
+
+
+def test_a_conversation_that_is_told_anew_is_spoken_as_it_was(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    put(nano, state, Unit(text="Speak louder."))
+    put(nano, state, Unit(text="It is noon.", role="system"))
+    put(nano, state, Unit(text="Okay.", role="assistant"))
+    once = state.memory.manner
+    assert once.loudness > 1
+    say(nano, state, "Hello.")
+    answer(nano, state)
+    assert state.memory.manner == once
+
+
+def test_given_words_are_said_whatever_the_user_asks(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    say(nano, state, "Speak louder.")
+    assert answer(nano, state, Reply(says="Ahoy!")).text == "Ahoy!"
+    assert parts.synthesizer.manners[-1].loudness > 1

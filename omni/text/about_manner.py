@@ -1,0 +1,144 @@
+"""Does the user ask the assistant to speak otherwise? English only."""
+
+import re
+from dataclasses import dataclass
+
+from omni.text.manner import AS_IT_IS, Manner, manner_of
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the user asked for."""
+
+    manner: Manner
+    """from now on"""
+    answer: str | None
+    """what to say to it; None: they said more than that, which is to be answered"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    pattern: str
+    """regular expression of a whole clause, without courtesy"""
+    manner: Manner
+    answer: str
+    at_the_end: str
+    """what to say if the voice can go no further"""
+
+
+_DEGREE = r"(?:(?:just |even )?(?:a (?:little )?bit|a little|slightly|a lot|much|way|far|still) )?"
+_TALK = r"(?:speak|talk|go|say (?:it|that|this|everything)|read(?: it| that| this)?|answer|be) "
+_TOO = r"you (?:are|were)(?: speaking| talking| going)? (?:much |a bit |a little |way )?too "
+_A_BIT = r"(?: a (?:little )?bit| a little| a lot| some)?"
+_WISHES = (
+    _Wish(
+        rf"(?:{_TALK})?{_DEGREE}(?:slower|more slowly)|(?:speak|talk) (?:very )?slow(?:ly)?|slow (?:it )?down{_A_BIT}"
+        rf"|not so (?:fast|quick|quickly)|do not (?:speak|talk|go) so (?:fast|quickly)|{_TOO}(?:fast|quick|quickly)",
+        Manner(pace=0.84),
+        "Okay, I will speak more slowly.",
+        "I am sorry, I cannot speak any slower.",
+    ),
+    _Wish(
+        rf"(?:{_TALK})?{_DEGREE}(?:faster|quicker|more quickly)|(?:speak|talk) (?:very )?(?:fast|quickly)"
+        rf"|speed (?:it )?up{_A_BIT}|not so slow(?:ly)?|do not (?:speak|talk|go) so slow(?:ly)?|{_TOO}slow(?:ly)?",
+        Manner(pace=1.18),
+        "Okay, I will speak faster.",
+        "I am sorry, I cannot speak any faster.",
+    ),
+    _Wish(
+        rf"(?:{_TALK})?{_DEGREE}louder|(?:speak|talk) (?:very )?loud(?:ly)?|speak up{_A_BIT}|raise your voice"
+        rf"|turn (?:up (?:the|your) volume|(?:the|your) volume up){_A_BIT}|{_TOO}(?:quiet|quietly|soft|softly)"
+        r"|i can (?:barely|hardly) hear you|i can not hear you(?: well| very well| properly)?|not so quiet(?:ly)?",
+        Manner(loudness=1.3),
+        "Okay, I will speak louder.",
+        "I am sorry, I cannot speak any louder.",
+    ),
+    _Wish(
+        rf"(?:{_TALK})?{_DEGREE}(?:quieter|softer|more (?:quietly|softly)|less loud(?:ly)?)"
+        rf"|(?:speak|talk|be) (?:very )?(?:soft(?:ly)?|quiet(?:ly)?)|lower your voice{_A_BIT}"
+        r"|keep your voice (?:down|low)"
+        rf"|turn (?:down (?:the|your) volume|(?:the|your) volume down){_A_BIT}|not so loud(?:ly)?"
+        rf"|do not (?:speak|talk|be) so loud(?:ly)?|do not (?:shout|yell)|{_TOO}loud(?:ly)?",
+        Manner(loudness=0.72),
+        "Okay, I will speak more softly.",
+        "I am sorry, I cannot speak any more softly.",
+    ),
+    _Wish(
+        rf"(?:speak|talk) (?:in|with) an? {_DEGREE}(?:deep(?:er)?|low(?:er)?) voice"
+        rf"|(?:speak|talk) {_DEGREE}(?:deeper|lower)",
+        Manner(pitch=0.85),
+        "Okay, I will speak in a deeper voice.",
+        "I am sorry, my voice goes no deeper.",
+    ),
+    _Wish(
+        rf"(?:speak|talk) (?:in|with) an? {_DEGREE}high(?:er)? voice|(?:speak|talk) {_DEGREE}higher",
+        Manner(pitch=1.15),
+        "Okay, I will speak in a higher voice.",
+        "I am sorry, my voice goes no higher.",
+    ),
+)
+_NORMAL = (
+    r"(?:speak|talk|go back to speaking|sound) (?:normal|normally|as usual|as before|like before)(?: again)?"
+    r"|(?:speak |talk )?(?:in|with|at) (?:your|a) (?:normal|usual|regular) (?:voice|speed|pace|way)(?: again)?"
+    r"|(?:go |switch )?back to (?:normal|your (?:normal|usual|regular) (?:voice|speed|pace))"
+)
+_LIKE_THAT = "Okay, I will speak like that."
+_STYLE = r"(?:speak|talk|sound|whisper)\b.*|(?:use|put on) an? .* (?:voice|tone)"
+_POLITE = (
+    r"(?:(?:hey|hi|hello|okay|ok|well|so|and|then|now|please|sorry|no|oh|yes|excuse me|just|also|try to"
+    r"|(?:could|can|would|will)(?: you)?|i (?:want|need|would like) you to|you (?:should|have to|must|can))(?: |$))*"
+)
+_COURTESY = re.compile(_POLITE)
+_TRAIL = re.compile(
+    r"(?: (?:please|now|again|for me|to me|from now on|next time|thank you|thanks|then|when you (?:speak|talk)"
+    r"|if you can|so (?:that )?i can .*|than that|than usual))+$"
+)
+
+
+def asked_of(words: str, now: Manner) -> Asked | None:
+    """Whether the words ask the assistant to speak in another manner, such as "Could you speak more slowly, please?".
+
+    Args:
+        words: all that the user said in their turn.
+        now: how it has been asked to speak so far.
+
+    Returns:
+        None: they do not; how people speak may be their subject all the same.
+    """
+    manner, answers, n_other = now, list[str](), 0
+    for clause in _clauses(words):
+        # "more slowly and softly": the verb is said once
+        wished = _wished(clause, manner) or (_wished(f"speak {clause}", manner) if answers else None)
+        if wished is None:
+            n_other += 1
+        else:
+            manner = wished[0]
+            answers.append(wished[1])
+    if not answers:
+        return None
+    return Asked(manner, None if n_other else answers[0] if len(answers) == 1 else _LIKE_THAT)
+
+
+def _clauses(words: str) -> list[str]:
+    """What was said, by clauses, without courtesy; clauses of nothing else are left out."""
+    plain = words.lower().replace("’", "'")
+    for short, long in (("can't", "can not"), ("cannot", "can not"), ("n't", " not"), ("'re", " are"), ("'s", " is")):
+        plain = plain.replace(short, long)
+    plain = plain.replace("i'd like", "i would like")
+    clauses = (" ".join(clause.split()) for clause in re.split(r"[.,;:!?—]+|\b(?:and|but|because)\b", plain))
+    bare = (_TRAIL.sub("", _COURTESY.sub("", clause, count=1)) for clause in clauses)
+    return [clause for clause in bare if clause]
+
+
+def _wished(clause: str, now: Manner) -> tuple[Manner, str] | None:
+    """The manner that a clause asks for, and what to say to it."""
+    if re.fullmatch(_NORMAL, clause):
+        return AS_IT_IS, "Okay, I will speak normally again."
+    for wish in _WISHES:
+        if re.fullmatch(wish.pattern, clause):
+            share = 0.5 if re.search(r"\b(?:bit|little|slightly)\b", clause) else 1.7 if "lot" in clause else 1.0
+            then = now.times(wish.manner, share)
+            return then, wish.at_the_end if then == now else wish.answer
+    if re.fullmatch(_STYLE, clause) and (style := manner_of(clause)) != AS_IT_IS:
+        return now.times(style), _LIKE_THAT
+    return None
