@@ -20,7 +20,15 @@ from streaming.files import FileError
 from streaming.gateway.libraries import VOICES
 from streaming.gateway.media import probabilities_of
 from streaming.speech_command import CommandError
-from streaming.voice_making import MAX_BYTES, Made, Recording, VoiceMaker, check_recording, several_speakers
+from streaming.voice_making import (
+    MAX_BYTES,
+    Made,
+    Recording,
+    VoiceMaker,
+    check_recording,
+    several_speakers,
+    similarity_object,
+)
 from streaming.voices import Entry, VoiceError, Voices, Wish
 
 Load = Callable[[Config], OmniModel[Any]]
@@ -128,6 +136,11 @@ def _add(config: Config, given: argparse.Namespace, load: Load) -> None:
     entry = library.add(made.record, made.reference, made.voice)
     print(f"{entry.name} is kept as {entry.id}, for everybody who calls this server")
     print(_findings(made))
+    if similarity := similarity_object(made.voice):
+        print(
+            f"similarity to the recording: {similarity['after']:.2f}, where the most similar of the model's own voices "
+            f"has {similarity['before']:.2f} (two recordings of one person have more than 0.8)"
+        )
 
 
 def _recording(path: Path) -> Recording:

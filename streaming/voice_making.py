@@ -123,6 +123,15 @@ class VoiceMaker:
         return replace(self._model.prepare_voice(record.name, heard), language=record.language)
 
 
+def similarity_object(voice: Voice) -> dict[str, float] | None:
+    """How like its recording a voice is, where its model tells, as JSON: the model's own most similar voice, and it."""
+    told = voice.state.get("likeness")
+    if told is None or told.shape != (2,):
+        return None
+    before, after = map(float, told)
+    return {"before": round(before, 3), "after": round(after, 3)}
+
+
 def checks_object(checks: Checks) -> dict[str, float]:
     """What was found in a recording, as JSON."""
     return {

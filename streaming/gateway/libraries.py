@@ -21,8 +21,8 @@ from streaming.voices import VoiceError
 VOICES = "voices"
 CHARACTERS = "characters"
 """folders in the data folder"""
-MAKING_S = 60.0
-"""a voice that takes longer to make is given up"""
+MAKING_S = 120.0
+"""a voice that takes longer to make is given up, those before it included"""
 MOST_MAKING = 4
 """voices in the making, of different accounts; they wait for each other, because one alone computes"""
 

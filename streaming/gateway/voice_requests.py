@@ -10,7 +10,7 @@ from aiohttp import BodyPartReader, web
 from streaming.gateway import http
 from streaming.gateway.access import Caller
 from streaming.gateway.libraries import Libraries
-from streaming.voice_making import LIMITS, MAX_BYTES, checks_object
+from streaming.voice_making import LIMITS, MAX_BYTES, checks_object, similarity_object
 from streaming.voices import MOST, Entry, Shelf, VoiceError, Wish
 
 _TEXTS = ("name", "speaker", "consent", "language", "shared")
@@ -65,6 +65,8 @@ async def make_voice(request: web.Request, libraries: Libraries) -> web.Response
     except OSError as error:
         return _unkept(error)
     body = {**voice_object(entry, shelf), "checks": checks_object(made.checks)}
+    if similarity := similarity_object(made.voice):
+        body["similarity"] = similarity
     return web.json_response(body, status=201)
 
 

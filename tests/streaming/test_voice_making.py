@@ -9,7 +9,7 @@ import pytest
 from omni.packaged.files import MissingModelError
 from omni.types import Pcm, Voice
 from streaming import voice_making
-from streaming.voice_making import LIMITS, Made, VoiceMaker, check_recording, checks_object
+from streaming.voice_making import LIMITS, Made, VoiceMaker, check_recording, checks_object, similarity_object
 from streaming.voices import VoiceError, Voices, Wish
 from tests.fakes import ScriptedModel
 from tests.recordings import RATE, hum, loudness, wav
@@ -67,6 +67,12 @@ def test_a_recording_becomes_a_voice(library: Voices) -> None:
         "level_db",
         "above_noise_db",
     }
+
+
+def test_a_model_may_tell_how_like_its_recording_a_voice_is() -> None:
+    assert similarity_object(Voice("plain")) is None
+    shaped = Voice("shaped", state={"likeness": np.array([0.61234, 0.8], np.float32)})
+    assert similarity_object(shaped) == {"before": 0.612, "after": 0.8}
 
 
 def test_every_reason_has_a_code(library: Voices) -> None:

@@ -40,7 +40,7 @@ class Cloner(ScriptedModel):
         self.preparing.set()
         if self.hold is not None:
             self.hold.wait(20)
-        return Voice(name, state={"length": np.array([len(reference)], np.float32)})
+        return Voice(name, state={"likeness": np.array([0.5, 0.75], np.float32)})
 
 
 @pytest.fixture(autouse=True)
@@ -103,6 +103,7 @@ async def test_a_voice_is_made_listed_used_and_removed(http: aiohttp.ClientSessi
         assert status == 201, made
         assert made["id"].startswith("voice_")
         assert 3 < made.pop("checks")["speech_s"] < 8
+        assert made.pop("similarity") == {"before": 0.5, "after": 0.75}
         assert made["seconds"] == pytest.approx(7.9, abs=0.3)
         assert made["created_at"] > 1_700_000_000
         expected = {
