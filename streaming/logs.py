@@ -15,6 +15,8 @@ def configure(level: str, *, as_json: bool) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonFormatter() if as_json else logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    if level.upper() == "INFO":
+        logging.getLogger("aioice").setLevel(logging.WARNING)  # it tells of every address that every call tries
 
 
 class _JsonFormatter(logging.Formatter):

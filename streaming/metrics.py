@@ -3,8 +3,10 @@
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from streaming.events import Closed, Event, Fault, Measured, Opened, OverlapEnded, ResponseEnded, ResponseSpeech
+from streaming.tdm.jitter import Jitter
 
 _BOUNDS_S = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.5, 2.0, 4.0)
 
@@ -34,6 +36,38 @@ class Histogram:
             yield f'{self._name}_bucket{{le="{bound}"}} {total}'
         yield f"{self._name}_sum {self._sum_s:.6f}"
         yield f"{self._name}_count {total}"
+
+
+class Received:
+    """The packets of all microphones that are heard over RTP, looked at when somebody asks."""
+
+    def __init__(self) -> None:
+        self._now: set[Jitter] = set()
+        self._before: Counter[str] = Counter()
+        """what those counted that are over"""
+
+    @contextmanager
+    def of(self, jitter: Jitter) -> Iterator[None]:
+        """Count one microphone's while it is heard, and keep the sums."""
+        self._now.add(jitter)
+        try:
+            yield
+        finally:
+            self._now.discard(jitter)
+            self._before.update(_counts(jitter))
+
+    def lines(self) -> Iterator[str]:
+        """In Prometheus' text format."""
+        total = Counter(self._before)
+        for jitter in self._now:
+            total.update(_counts(jitter))
+        text = "Sound from clients over WebRTC; filled: concealed, or silence that was not sent."
+        yield from _labelled("omni_microphone_packets_total", text, "what", total)
+        n_waiting = sum(jitter.n_waiting for jitter in self._now)
+        yield from _single("omni_microphone_waiting_packets", "gauge", "Packets that wait for one before.", n_waiting)
+        patience_s = max((jitter.patience_s for jitter in self._now), default=0.0)
+        text = "How long a packet is waited for, in the call in which that is longest."
+        yield from _single("omni_microphone_patience_seconds", "gauge", text, round(patience_s, 3))
 
 
 class Metrics:
@@ -73,9 +107,9 @@ class Metrics:
             case _:
                 pass
 
-    def text(self, n_active: int) -> str:
+    def text(self, n_active: int, received: Received) -> str:
         """Everything in Prometheus' text format."""
-        return "\n".join((*self._lines(n_active), ""))
+        return "\n".join((*self._lines(n_active), *received.lines(), ""))
 
     def _lines(self, n_active: int) -> Iterator[str]:
         yield from _single("omni_sessions_active", "gauge", "Conversations now.", n_active)
@@ -87,6 +121,15 @@ class Metrics:
         yield from _single("omni_speech_seconds_total", "counter", "Speech sent to clients.", round(self._speech_s, 3))
         yield from self._turn_latency.lines()
         yield from self._first_audio.lines()
+
+
+def _counts(jitter: Jitter) -> dict[str, int]:
+    return {
+        "received": jitter.n_received,
+        "filled": jitter.n_lost,
+        "late": jitter.n_late,
+        "repeated": jitter.n_repeated,
+    }
 
 
 def _head(name: str, kind: str, text: str) -> Iterator[str]:

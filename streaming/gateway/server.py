@@ -141,7 +141,9 @@ class Gateway:
         app = web.Application(middlewares=[http.share(self._config), http.guard(self._config, self._access)])
         app.router.add_get("/v1/realtime", self._realtime)
         reception = Reception(self._admit, self._begin, self._engine, self._resume, self._find, self._keep)
-        WebRtc(read_ice_servers(self._config.ice_servers), self._clock, self._sound_pool, reception).add_routes(app)
+        ice_servers = read_ice_servers(self._config.ice_servers)
+        self._webrtc = WebRtc(ice_servers, self._clock, self._sound_pool, reception)
+        self._webrtc.add_routes(app)
         app.router.add_post("/v1/realtime/client_secrets", self._with_engine(client_secret))
         app.router.add_post("/v1/realtime/sessions", self._with_engine(flat_client_secret))
         app.router.add_post("/v1/audio/speech", self._with_engine(self._speech.speak))
@@ -369,7 +371,7 @@ class Gateway:
     async def _measurements(self, _: web.Request) -> web.Response:
         if self._service is None:
             raise web.HTTPServiceUnavailable(text="the models are still being loaded")
-        text = self._service.metrics.text(len(self._calls))
+        text = self._service.metrics.text(len(self._calls), self._webrtc.received)
         return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
 

@@ -20,6 +20,7 @@ from streaming.gateway.webrtc_peer import Peer
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.messages import CLOSED_CODES
 from streaming.ice import IceServer
+from streaming.metrics import Received
 from streaming.tdm.clock import Clock
 from streaming.tdm.pipeline import Engine
 
@@ -58,6 +59,8 @@ class WebRtc:
         self._pool = pool
         self._reception = reception
         self._arrivals = Arrivals()
+        self.received = Received()
+        """what comes of all microphones"""
 
     def add_routes(self, app: web.Application) -> None:
         """Serve them."""
@@ -90,7 +93,7 @@ class WebRtc:
                 await peer.hang_up()
             return error_response(400, error.code, error.message)
         answer = await peer.answer()
-        self._reception.keep(_carry(call, peer))
+        self._reception.keep(self._counted(peer, _carry(call, peer)))
         location = f"/v1/realtime/calls/{_PREFIX}{call.session.id.removeprefix('sess_')}"
         return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})
 
@@ -112,8 +115,13 @@ class WebRtc:
                 await peer.hang_up()
                 return error_response(400, error.code, error.message)
             answer = await peer.answer()
-            self._reception.keep(_resume(self._reception, peer, request[CALLER], arriving.pop_all()))
+            work = _resume(self._reception, peer, request[CALLER], arriving.pop_all())
+            self._reception.keep(self._counted(peer, work))
         return web.Response(status=201, text=answer, content_type=SDP)
+
+    async def _counted(self, peer: Peer, work: Coroutine[None, None, None]) -> None:
+        with self.received.of(peer.jitter):
+            await work
 
     async def _hang_up(self, request: web.Request) -> web.Response:
         call = self._reception.find(session_of_call(request.match_info["call_id"]), request[CALLER])

@@ -25,7 +25,7 @@ class Microphone:
     def __init__(self, clock: Clock, rate: int, deliver: Callable[[Pcm], None]) -> None:
         self._clock = clock
         self._deliver = deliver
-        self._jitter = Jitter(OPUS_RATE, opus_ticks)
+        self.jitter = Jitter(OPUS_RATE, opus_ticks)
         self._decoder = OpusDecoder(rate)
         self.latest_s = float("-inf")
         """when the newest packet came"""
@@ -33,16 +33,16 @@ class Microphone:
     def add(self, packet: RtpPacket) -> tuple[bool, None]:
         """Take a packet; answers the receiver that it asks for no picture, and has nothing to decode."""
         self.latest_s = self._clock.now_s()
-        self._jitter.push(packet.sequence_number, packet.timestamp, packet.payload, self.latest_s)
+        self.jitter.push(packet.sequence_number, packet.timestamp, packet.payload, self.latest_s)
         self._drain()
         return False, None
 
     async def run(self) -> None:
         """Fill what does not come, for ever."""
         while True:
-            await self._clock.sleep_until(min(self._jitter.due_s, self._clock.now_s() + _CHECK_S))
+            await self._clock.sleep_until(min(self.jitter.due_s, self._clock.now_s() + _CHECK_S))
             self._drain()
 
     def _drain(self) -> None:
-        while (found := self._jitter.pull(self._clock.now_s())) is not None:
+        while (found := self.jitter.pull(self._clock.now_s())) is not None:
             self._deliver(self._decoder.conceal() if found is Gap.LOST else self._decoder.decode(found))

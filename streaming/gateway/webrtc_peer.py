@@ -33,6 +33,7 @@ from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import Carriage, Inbound
 from streaming.ice import IceServer
 from streaming.tdm.clock import Clock
+from streaming.tdm.jitter import Jitter
 
 log = logging.getLogger(__name__)
 
@@ -150,6 +151,11 @@ class Peer:
         if self._declined and self._sees:
             self._inbox.put_picture(Undecoded(_unseen, None))
         self._tasks = [asyncio.create_task(work) for work in (self._microphone.run(), self._watch())]
+
+    @property
+    def jitter(self) -> Jitter:
+        """What the microphone's packets pass, and are counted by."""
+        return self._microphone.jitter
 
     def watch(self, event: Event) -> None:
         """Take what happens in the session: what is to be heard."""

@@ -75,6 +75,8 @@ class Jitter:
         """packets that were too late since the last that was not, and when they came; by timestamp"""
         self.patience_s = START_S
         """how long after the fastest would have come a missing packet is given up"""
+        self.n_received = 0
+        """packets with sound that came"""
         self.n_lost = 0
         """gaps that were handed on"""
         self.n_late = 0
@@ -91,11 +93,17 @@ class Jitter:
             return float("inf")
         return self._fastest_s + self._next / self._ticks_per_s + self.patience_s
 
+    @property
+    def n_waiting(self) -> int:
+        """Packets that wait here for one before them."""
+        return len(self._waiting)
+
     def push(self, sequence: int, timestamp: int, payload: bytes, arrival_s: float) -> None:
         """Take a packet that arrived at a moment of the clock by which pull() is asked."""
         ticks = self._ticks_in(payload)
         if not ticks:
             return
+        self.n_received += 1
         at = self._next + (timestamp - self._next + 2**31) % 2**32 - 2**31
         transit_s = arrival_s - at / self._ticks_per_s
         if at in self._transits:

@@ -98,6 +98,9 @@ async def test_what_is_said_arrives_and_what_is_answered_is_heard(http: aiohttp.
             await phone.until("output_audio_buffer.stopped")
             await asyncio.sleep(0.3)  # what this client keeps back to play it evenly
         await place.empty()
+        async with http.get(f"{place.address}/metrics") as reply:
+            (line,) = (line for line in (await reply.text()).splitlines() if '"received"' in line)
+    assert int(line.split()[1]) >= 1.2 / 0.02
     check(np.concatenate(model.units), QUESTION_HZ, 1.2, RATE)
     check(phone.sound(), ANSWER_HZ, 3 * WORD_S, OPUS_RATE)
     types = phone.types()
