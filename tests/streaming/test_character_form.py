@@ -2,6 +2,7 @@
 
 import io
 import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,13 @@ def test_what_cannot_be_used_is_refused_with_the_field_that_is_at_fault(
 def test_what_is_no_toml_is_refused() -> None:
     with pytest.raises(CharacterError, match=r"no TOML: .*line 2"):
         parse('name = "Ada"\nwho = You')
+
+
+def test_the_example_in_the_documents_is_a_character() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "characters.md").read_text()
+    example = text.split("```toml\n")[1].split("```")[0]
+    character = from_values(parse(example), "captain")
+    assert all(getattr(character, name) for name in form.LONGEST)
 
 
 def encoded(kind: str, **how: object) -> bytes:
