@@ -25,6 +25,8 @@ MAKING_S = 120.0
 """a voice that takes longer to make is given up, those before it included"""
 MOST_MAKING = 4
 """voices in the making, of different accounts; they wait for each other, because one alone computes"""
+MOST_UPLOADS = 8
+"""recordings that are being received at the same time: all of each is held in memory"""
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +74,7 @@ class Libraries:
         self._maker = VoiceMaker(model)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voices")
         self._making: set[str | None] = set()
+        self._n_uploads = 0
         self._preparing: asyncio.Task[None] | None = None
 
     def of(self, owner: str | None) -> Choices:
@@ -103,6 +106,21 @@ class Libraries:
             VoiceError: the model cannot.
         """
         self._maker.check_ability()
+
+    @contextmanager
+    def upload(self) -> Iterator[None]:
+        """A place among those who send a recording.
+
+        Raises:
+            VoiceError: all are taken.
+        """
+        if self._n_uploads >= MOST_UPLOADS:
+            raise VoiceError("voices_busy", "Others are sending recordings just now. Try again in a minute.")
+        self._n_uploads += 1
+        try:
+            yield
+        finally:
+            self._n_uploads -= 1
 
     @contextmanager
     def place(self, owner: str | None) -> Iterator[None]:

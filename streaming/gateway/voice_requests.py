@@ -52,13 +52,14 @@ async def make_voice(request: web.Request, libraries: Libraries) -> web.Response
     try:
         owner = _owner(request)
         libraries.check_ability()
-        with libraries.place(owner):
+        with libraries.upload():
             texts, sound = await _form(request)
-            shelf = libraries.voices.of(owner)
-            await libraries.look()
-            record = shelf.record_of(_wish(texts))
-            if sound is None:
-                raise VoiceError("invalid_audio", f"Send the recording as the file {_SOUND}.", _SOUND)
+        shelf = libraries.voices.of(owner)
+        await libraries.look()
+        record = shelf.record_of(_wish(texts))
+        if sound is None:
+            raise VoiceError("invalid_audio", f"Send the recording as the file {_SOUND}.", _SOUND)
+        with libraries.place(owner):
             entry, made = await libraries.make(record, sound)
     except VoiceError as error:
         return _refusal(error)

@@ -4,9 +4,13 @@ import numpy as np
 import pytest
 
 from omni.audio.reference import LONGEST_S, UnfitReferenceError, check_reference, resampled
+from omni.packaged.activity import SileroActivity
+from omni.packaged.likeness import Likeness
 from omni.timing import Timing
 from omni.types import Pcm
+from streaming.gateway.media import probabilities_of
 from tests.recordings import RATE, hum, loudness
+from tests.spoken import say
 
 
 def silence(seconds: float) -> Pcm:
@@ -117,3 +121,28 @@ def test_the_sound_given_is_left_as_it_was() -> None:
     check_reference(sound, RATE, loudness)
     assert np.array_equal(sound, before)
     assert len(resampled(sound, RATE, 16_000)) == len(sound) * 2 // 3
+
+
+@pytest.mark.models
+def test_real_speech_and_what_real_rooms_do_to_it() -> None:
+    network = SileroActivity()
+    likeness = Likeness()
+
+    def activity(pcm: Pcm) -> list[float]:
+        return probabilities_of(network, pcm, Timing())
+
+    rate = Timing().input_rate
+    speech = say("We would like three tickets for the evening show, please. The old man walked slowly along the river.")
+    chance = np.random.default_rng(0)
+    fading = np.exp(-np.arange(rate // 3) / (rate * 0.05))
+    echo = np.convolve(speech, 0.2 * chance.standard_normal(len(fading)) * fading / np.sqrt(np.square(fading).sum()))
+    room = np.asarray(np.pad(speech, (0, len(fading) - 1)) + echo, np.float32)
+    level = float(np.sqrt(np.square(speech).mean()))
+    hiss = chance.standard_normal(len(speech)).astype(np.float32) * np.float32(level)
+    for fit in (speech, room, speech * np.float32(0.1), speech + np.float32(0.08) * hiss):
+        assert check_reference(fit, rate, activity, likeness.several_speakers).checks.speech_s > 3
+    loud = np.clip(speech * 6, -1, 1)
+    for sound, found in ((loud, "clipped"), (speech + 0.5 * hiss, "noisy"), (hiss, "silent")):
+        with pytest.raises(UnfitReferenceError) as refused:
+            check_reference(np.asarray(sound, np.float32), rate, activity)
+        assert refused.value.problem == found

@@ -88,6 +88,17 @@ async def test_a_place_is_free_again_whatever_came_of_it(library: Libraries) -> 
         pass
 
 
+async def test_no_more_recordings_are_received_than_memory_is_meant_for(
+    library: Libraries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(libraries, "MOST_UPLOADS", 1)
+    with library.upload(), pytest.raises(VoiceError) as refused, library.upload():
+        pass
+    assert refused.value.code == "voices_busy"
+    with library.upload():
+        pass
+
+
 async def test_what_takes_too_long_is_given_up(library: Libraries, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(libraries, "MAKING_S", 0.0)
     with pytest.raises(VoiceError) as refused:

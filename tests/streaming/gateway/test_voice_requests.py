@@ -178,6 +178,10 @@ async def test_nothing_of_one_key_is_another_s(http: aiohttp.ClientSession) -> N
                 assert refused["code"] == "voice_not_found"
                 assert "Hers" not in refused["message"].partition("Voices:")[2]
             assert (await ben.remove(voice))[0] == 404
+        for voice, status in (("Hers", 400), (hers["id"], 400), ({"id": hers["id"]}, 400), ("Both", 200)):
+            body = {"model": "scripted", "input": "Hello", "voice": voice, "response_format": "wav"}
+            async with http.post(f"{place.address}/v1/audio/speech", json=body, headers=ben.headers) as reply:
+                assert reply.status == status, await reply.text()
         assert (await ben.make(name="hers"))[0] == 201  # a name says nothing of others' voices
         assert (await ben.remove(both["id"]))[1]["error"]["code"] == "voice_not_yours"
         shared = {voice["name"]: voice for voice in (await ben.listed())["data"]}["Both"]
