@@ -30,8 +30,8 @@ _LONGEST_WORD = 300
 
 _LONGEST_CLAUSE = 240
 """letters; some 15 s of speech, beyond which making it would keep others waiting"""
-_LETTERS_OF_DIGIT = 5
-"""in its name"""
+_LETTERS_OF_DIGIT = 8
+"""as it is said in a large number"""
 
 _CONJUNCTION = re.compile(
     "and|but|or|so|because|although|though|while|whereas|which|who|where|when|if|unless|until|since", re.IGNORECASE
