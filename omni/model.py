@@ -53,6 +53,16 @@ class Capabilities:
     """in which it can address it; the first is the default"""
 
 
+class RowsError(Exception):
+    """Some sessions of a batch failed, and nothing of that touches the others."""
+
+    def __init__(self, rows: Sequence[list[Delta] | Exception]) -> None:
+        """What step() would have returned, with an error in the place of each row that has none."""
+        failed = [row for row in rows if isinstance(row, Exception)]
+        super().__init__(f"{len(failed)} of {len(rows)} sessions failed: {', '.join(map(str, failed))}")
+        self.rows = tuple(rows)
+
+
 class OmniModel(Protocol[StateT]):
     """Weights and pure computation. Holds no session: every session's memory is its State.
 
@@ -90,7 +100,11 @@ class OmniModel(Protocol[StateT]):
         ...
 
     def step(self, phase: Phase, states: Sequence[StateT]) -> list[list[Delta]]:
-        """One quantum of THINK or SPEAK for each state; a row of deltas each."""
+        """One quantum of THINK or SPEAK for each state; a row of deltas each.
+
+        Raises:
+            RowsError: some of several states failed alone. Any other error is one of all of them.
+        """
         ...
 
     def mark(self, state: StateT) -> Mark:

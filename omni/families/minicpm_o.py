@@ -16,7 +16,7 @@ from omni.families.minicpm_o_answering import LONGEST_ANSWER, Answering
 from omni.families.minicpm_o_network import Network, Prompt, Vocabulary, check_reference, load_network, read_voices
 from omni.families.minicpm_o_opening import LANGUAGES, MODES, Openings, first_of
 from omni.families.minicpm_o_state import Mark, Offer, State
-from omni.model import Capabilities, Phase
+from omni.model import Capabilities, Phase, RowsError
 from omni.nn.sampling import Draw, TextSampling, by_chance
 from omni.text.template import (
     ANSWER_START,
@@ -284,11 +284,19 @@ class MiniCpmO:
             self._shrink(state, Window(limit, min(self.window.target, limit)))
 
     def step(self, phase: Phase, states: Sequence[State]) -> list[list[Delta]]:
-        """One burst of text (THINK), or one call of the talker (SPEAK), for all states together."""
-        rows = [(state, state.answer) for state in states if state.answer is not None and not state.answer.closed]
+        """One burst of text (THINK), or one call of the talker (SPEAK), for all states together.
+
+        Raises:
+            RowsError: for some of them no numbers were computed. Their states are to be made anew.
+        """
+        answers = [(state, state.answer) for state in states if state.answer is not None and not state.answer.closed]
         answering = self._answering
-        deltas = answering.think(rows) if phase is Phase.THINK else answering.speak([answer for _, answer in rows])
-        return [deltas.get(id(state.answer), []) for state in states]
+        found = answering.think(answers) if phase is Phase.THINK else answering.speak([answer for _, answer in answers])
+        rows = [found.get(id(state.answer), []) for state in states]
+        deltas = [row for row in rows if isinstance(row, list)]
+        if len(deltas) < len(rows):
+            raise RowsError(rows)
+        return deltas
 
     # ---------------------------------------------------------------- going back
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from omni.families.minicpm_o_network import Network, Vocabulary
 from omni.families.minicpm_o_state import Answer, State, later
-from omni.nn.sampling import TextSampling
+from omni.nn.sampling import NoNumbersError, TextSampling
 from omni.speech.captions import Captions
 from omni.speech.streaming import Piece, Synthesis
 from omni.speech.tempo import Tempo
@@ -39,6 +39,9 @@ _MAX_TOKENS = 512
 """of an answer for which nobody sets another limit"""
 LONGEST_ANSWER = 1_000
 """tokens of an answer, whoever asks for more"""
+
+Rows = dict[int, list[Delta] | Exception]
+"""what came of each answer, by its id: or why nothing can"""
 
 
 class Answering:
@@ -90,8 +93,8 @@ class Answering:
 
     # ---------------------------------------------------------------- THINK
 
-    def think(self, answers: Sequence[tuple[State, Answer]]) -> dict[int, list[Delta]]:
-        """One burst of text for each; the deltas by the id of the answer."""
+    def think(self, answers: Sequence[tuple[State, Answer]]) -> Rows:
+        """One burst of text for each."""
         rows = [(state, answer, self._decoding(state, answer)) for state, answer in answers if not answer.written]
         recited = [decoding for _, _, decoding in rows if decoding.script is not None]
         drawn = [decoding for _, _, decoding in rows if decoding.script is None]
@@ -123,8 +126,10 @@ class Answering:
             )
         return answer.decoding
 
-    def _wrote(self, state: State, answer: Answer, decoding: Decoding, ids: Sequence[int]) -> list[Delta]:
+    def _wrote(self, state: State, answer: Answer, decoding: Decoding, ids: Sequence[int]) -> list[Delta] | Exception:
         """Pass a burst on to the reader and to the talker."""
+        if decoding.broken:
+            return NoNumbersError("language model")
         if answer.speaks and answer.speech is None:
             answer.speech = self._synthesis().open(self._speaker(decoding), state.draw)
         texts = [self._text(answer, token) for token in ids]
@@ -178,19 +183,23 @@ class Answering:
 
     # ---------------------------------------------------------------- SPEAK
 
-    def speak(self, answers: Sequence[Answer]) -> dict[int, list[Delta]]:
-        """One call of the talker for each that has words for it; the deltas by the id of the answer."""
+    def speak(self, answers: Sequence[Answer]) -> Rows:
+        """One call of the talker for each that has words for it."""
         spoken = [(answer, answer.speech) for answer in answers if answer.speech is not None]
         ready = [(answer, speech) for answer, speech in spoken if self._synthesis().ready(speech)]
         ready = [(answer, answer.own_speech() or speech) for answer, speech in ready]
         pieces = self._synthesis().step([speech for _, speech in ready]) if ready else []
-        deltas: dict[int, list[Delta]] = {}
-        for (answer, speech), row in zip(ready, pieces, strict=True):
-            deltas[id(answer)] = self._sounded(answer, row, last=speech.finished)
+        rows: Rows = {}
+        for (answer, speech), sound in zip(ready, pieces, strict=True):
+            if speech.talker.broken:
+                rows[id(answer)] = NoNumbersError("talker")
+            else:
+                rows[id(answer)] = self._sounded(answer, sound, last=speech.finished)
         for answer, _ in spoken:
-            if answer.written and answer.speech is not None and answer.speech.finished:
-                deltas.setdefault(id(answer), []).append(answer.close())
-        return deltas
+            row = rows.setdefault(id(answer), [])
+            if isinstance(row, list) and answer.written and answer.speech is not None and answer.speech.finished:
+                row.append(answer.close())
+        return rows
 
     def _sounded(self, answer: Answer, pieces: Sequence[Piece], *, last: bool) -> list[Delta]:
         """Sound with the words in it; last: what is written by then is all that the talker will have said."""

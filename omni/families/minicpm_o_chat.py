@@ -16,7 +16,7 @@ from torch import Tensor
 from omni.audio.clips import cut_clips
 from omni.audio.features import HOP_SAMPLES
 from omni.families.minicpm_o_network import Network, Prompt, Vocabulary
-from omni.nn.sampling import Draw, TextSampling, by_chance
+from omni.nn.sampling import Draw, NoNumbersError, TextSampling, by_chance
 from omni.speech.streaming import Synthesis
 from omni.text import template
 from omni.text.decoding import Decoding, decode
@@ -137,6 +137,8 @@ class Chat:
                 if piece := stream.push(token):
                     text += piece
                     yield TextDelta(piece)
+        if row.broken:
+            raise NoNumbersError("language model")
         yield TextDelta("", last=True)
         if wish.speaks and synthesis and row.state is not None and text.strip():
             yield from _spoken(synthesis, text, row.state[0], draw)

@@ -17,6 +17,13 @@ Draw = Callable[[Tensor], Tensor]
 _NEVER = float("-inf")
 
 
+class NoNumbersError(ArithmeticError):
+    """What a part of the network computed for a session are no numbers, so nothing can be drawn."""
+
+    def __init__(self, part: str) -> None:
+        super().__init__(f"the {part} computed no numbers (NaN); ask again, or look after the weights and the device")
+
+
 @dataclass(frozen=True, slots=True)
 class TextSampling:
     """How text is drawn; the defaults are the released model's in conversation."""
@@ -107,10 +114,15 @@ def greedy(probabilities: Tensor) -> Tensor:
 
 
 def by_chance(generator: torch.Generator) -> Draw:
-    """Draw by the probabilities, repeatably: the generator's state decides, and lies on the device of the scores."""
+    """Draw by the probabilities, repeatably: the generator's state decides, and lies on the device of the scores.
+
+    Where there are none, because the scores were no numbers, any id is as good: a GPU that is asked to draw from those
+    ends the process, with everybody's calls. Whoever made the scores looks at them.
+    """
 
     def draw(probabilities: Tensor) -> Tensor:
         rows = probabilities.reshape(-1, probabilities.shape[-1])
+        rows = torch.where(rows.isfinite().all(-1, keepdim=True), rows, 1.0)
         return torch.multinomial(rows, 1, generator=generator).reshape(probabilities.shape[:-1])
 
     return draw

@@ -52,6 +52,8 @@ class TalkerState:
     """[K] each, carried ones first"""
     finished: bool = False
     """the end was drawn"""
+    broken: bool = False
+    """no numbers were computed for it: nothing more can come of it"""
 
     def clone(self) -> "TalkerState":
         """An equal state that shares nothing that changes."""
@@ -190,16 +192,20 @@ class Talker(nn.Module):
             if not running:
                 return
             frames = []
-            for (state, draw), scores in zip(running, self.logits([state for state, _ in running]), strict=True):
+            logits = self.logits([state for state, _ in running])
+            for (state, draw), scores in zip(running, logits, strict=True):
                 recent = state.frames[-self.sampling.repetition_window :]
                 history = torch.stack(recent) if recent else torch.zeros(0, self.config.num_vq, dtype=torch.long)
                 may_end = step >= _MIN_FRAMES
                 frames.append(draw(speech_probabilities(scores, history, self.sampling, end, may_end=may_end)))
             # Asked once for all rows: every question waits until the device has nothing left to do.
-            ended = (torch.stack(frames) == end).any(-1).tolist()
-            for (state, _), frame, is_end in zip(running, frames, ended, strict=True):
-                state.finished = is_end
-                if not is_end:
+            ended, broken = torch.stack(
+                [(torch.stack(frames) == end).any(-1), ~logits.isfinite().flatten(1).all(-1)]
+            ).tolist()
+            for (state, _), frame, is_end, is_broken in zip(running, frames, ended, broken, strict=True):
+                state.broken = is_broken
+                state.finished = is_end or is_broken
+                if not state.finished:
                     state.frames.append(frame)
             running = [pair for pair in running if not pair[0].finished]
 

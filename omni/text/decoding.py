@@ -38,6 +38,8 @@ class Decoding:
     """[T, D], the final states of what stood before the first token"""
     seen: list[int] = field(default_factory=list)
     """by the repetition penalty"""
+    broken: bool = False
+    """the model computed no numbers for it: nothing more can come of it"""
 
     @property
     def completed(self) -> bool:
@@ -47,7 +49,7 @@ class Decoding:
     @property
     def finished(self) -> bool:
         """No more tokens come."""
-        return self.completed or len(self.ids) >= self.limit
+        return self.completed or self.broken or len(self.ids) >= self.limit
 
     def copy(self) -> "Decoding":
         """An equal one over the same cache."""
@@ -80,7 +82,11 @@ def decode(llm: LanguageModel, rows: Sequence[Decoding], n_tokens: int) -> list[
             for (row, _), logits in zip(running, scores, strict=True)
         ]
         # Read at once for all rows: each reading waits until the device has nothing left to do.
-        for (row, ids), token in zip(running, torch.stack(draws).tolist(), strict=True):
+        read = torch.stack([torch.stack(draws), scores.isfinite().all(-1).long()], 1).tolist()
+        for (row, ids), (token, is_number) in zip(running, read, strict=True):
+            if not is_number:
+                row.broken = True
+                continue
             row.unfed = [token]
             row.seen.append(token)
             row.ids.append(token)

@@ -2,11 +2,11 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, cast
 
-from omni.model import Mark, OmniModel, StateT
+from omni.model import Mark, OmniModel, RowsError, StateT
 from omni.types import Delta, Unit
 from streaming.tdm.jobs import Begin, Close, Done, Failed, Job, Listen, MarkState, Open, Result, Rewind, Step, Truncate
 from streaming.tdm.scheduler import Scheduler
@@ -91,7 +91,9 @@ class Worker(Generic[StateT]):
         try:
             if len(batch) > 1 and isinstance(batch[0].work, Listen):
                 marks = [self._model.mark(self._slot(job).state) for job in batch]
-            rows = self._rows(batch)
+            rows: Sequence[list[Delta] | Exception] = self._rows(batch)
+        except RowsError as error:
+            rows = error.rows
         except Exception as error:
             # A fault belongs to the sessions in this batch alone; the engine goes on for the others.
             log.exception("%s failed for %s", batch[0].work, [job.session_id for job in batch])
@@ -103,9 +105,12 @@ class Worker(Generic[StateT]):
             for job in batch:
                 self._deliver(Failed(job, f"{type(error).__name__}: {error}"))
             return
-        for job, deltas in zip(batch, rows, strict=True):
-            if not isinstance(job.work, Close):
-                self._deliver(Done(job, tuple(deltas)))
+        for job, row in zip(batch, rows, strict=True):
+            if isinstance(row, Exception):
+                log.error("%s failed for %s alone", job.work, job.session_id, exc_info=row)
+                self._deliver(Failed(job, f"{type(row).__name__}: {row}"))
+            elif not isinstance(job.work, Close):
+                self._deliver(Done(job, tuple(row)))
 
     def _go_back(self, batch: list[Job], marks: list[Mark]) -> bool:
         """Return every session to its mark; False if one cannot."""

@@ -1,12 +1,14 @@
 """Answers of MiniCPM-o, on a small checkpoint of random weights: written, spoken while they are, many together."""
 
 import numpy as np
+import pytest
 import torch
 
 from omni.families.minicpm_o import LONGEST, WINDOW, MiniCpmO
-from omni.model import Phase
-from omni.types import Reply, Unit
-from tests.families.small import Heard, Told, answered, asked, noise, picture, step_all
+from omni.model import Phase, RowsError
+from omni.nn.sampling import NoNumbersError
+from omni.types import Delta, Reply, Unit
+from tests.families.small import SHORT, Heard, Told, answered, asked, noise, picture, step_all
 
 
 def test_an_answer_is_written_and_spoken(model: MiniCpmO) -> None:
@@ -76,3 +78,34 @@ def test_an_answer_is_never_longer_than_a_session_has_room_for(model: MiniCpmO) 
     assert state.answer
     assert state.answer.decoding
     assert state.answer.decoding.limit <= LONGEST - WINDOW.limit - 20
+
+
+@pytest.mark.parametrize("phase", [Phase.THINK, Phase.SPEAK])
+def test_a_session_without_numbers_fails_alone(model: MiniCpmO, phase: Phase) -> None:
+    """Every other one of its batch goes on as if nothing were."""
+    alone = answered(model, asked(model, seed=1))
+    states, heard = [asked(model, seed) for seed in (1, 2)], [Heard(), Heard()]
+    for state in states:
+        model.begin(state, SHORT)
+    while not heard[1].pcm:
+        step_all(model, states, heard, 1)
+    lost = states[1].answer
+    assert lost
+    assert lost.speech
+    spoilt = states[1].cache if phase is Phase.THINK else lost.speech.talker.cache
+    spoilt.values = torch.full_like(spoilt.values, torch.nan)
+    with pytest.raises(RowsError, match=r"1 of 2 sessions failed: the .* computed no numbers") as caught:
+        for _ in range(200):
+            for each in (Phase.THINK, Phase.SPEAK):
+                heard[0].take(deltas(model.step(each, states)[0]))
+    row, failed = caught.value.rows
+    assert isinstance(failed, NoNumbersError)
+    heard[0].take(deltas(row))
+    step_all(model, states[:1], heard[:1])
+    assert heard[0].text == alone.text
+    np.testing.assert_allclose(np.concatenate(heard[0].pcm), np.concatenate(alone.pcm), atol=1e-4)
+
+
+def deltas(row: list[Delta] | Exception) -> list[Delta]:
+    assert isinstance(row, list)
+    return row

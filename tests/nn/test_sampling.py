@@ -104,3 +104,10 @@ def test_chance_repeats_itself_and_follows_the_probabilities() -> None:
     assert drawn[:, 0].float().mean() == pytest.approx(0.8, abs=0.04)
     assert (drawn[:, 1] == 2).all()
     assert greedy(probabilities).tolist() == [1, 2]
+
+
+def test_where_there_are_no_probabilities_chance_takes_any_id_and_the_other_rows_are_what_they_were() -> None:
+    probabilities = torch.tensor([[0.0, 1.0, 0.0], [torch.nan] * 3, [0.0, 0.0, 1.0]])
+    first, any_of_them, last = by_chance(torch.Generator().manual_seed(1))(probabilities).tolist()
+    assert (first, last) == (1, 2)
+    assert 0 <= any_of_them < 3

@@ -116,6 +116,17 @@ def test_a_script_is_taken_as_if_it_had_been_drawn(llm: LanguageModel, burst: in
     assert recite(llm, [given], burst) == [[]]
 
 
+def test_a_row_without_numbers_ends_and_shows_in_no_other(llm: LanguageModel) -> None:
+    expected = whole(llm, [3, 1, 4], 6)
+    sound, lost = begun(llm, [3, 1, 4], limit=6), begun(llm, [5], limit=6)
+    for row in (sound, lost):
+        decode(llm, [row], 2)
+    lost.cache.values = torch.full_like(lost.cache.values, torch.nan)
+    drawn = decode(llm, [sound, lost], 6)
+    assert (sound.ids, sound.broken) == (expected, False)
+    assert (drawn[1], lost.broken, lost.finished, lost.completed) == ([], True, True, False)
+
+
 def test_a_copy_goes_its_own_way(llm: LanguageModel) -> None:
     row = begun(llm, [3, 1, 4])
     decode(llm, [row], 3)

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Sequence
 
-from omni.model import Phase
+from omni.model import Phase, RowsError
 from omni.types import Delta, Reply, TextDelta, Unit
 from streaming.tdm.jobs import Begin, Close, Done, Failed, Job, Listen, MarkState, Open, Result, Rewind, Step, Work
 from streaming.tdm.worker import Worker
@@ -69,6 +69,21 @@ def test_what_one_session_cannot_take_in_is_no_matter_of_the_others() -> None:
     results = bench.run(*((name, Listen(Unit(text=text))) for name, text in words.items()))
     assert {result.job.session_id: type(result) for result in results} == {"a": Done, "b": Failed, "c": Done}
     assert [model.states[index].typed for index in (0, 2)] == [["good"], ["fine"]]
+
+
+def test_a_session_that_fails_alone_in_a_batch_fails_alone() -> None:
+    class Brittle(ScriptedModel):
+        def step(self, phase: Phase, states: Sequence[ScriptedState]) -> list[list[Delta]]:
+            rows = super().step(phase, states)
+            raise RowsError([ArithmeticError("no numbers") if index == 1 else row for index, row in enumerate(rows)])
+
+    bench = Bench(Brittle(max_batch=8))
+    bench.run(*((name, Open("", None)) for name in "abc"))
+    bench.run(*((name, Begin(Reply())) for name in "abc"))
+    results = bench.run(*((name, Step(Phase.THINK)) for name in "abc"))
+    assert [type(result) for result in results] == [Done, Failed, Done]
+    assert isinstance(results[1], Failed)
+    assert results[1].message == "ArithmeticError: no numbers"
 
 
 def test_a_session_that_is_not_open_spoils_no_batch() -> None:
