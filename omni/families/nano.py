@@ -2,7 +2,7 @@
 and a synthesizer speaks the answer clause by clause while the rest of it is still being written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,7 @@ from omni.packaged.chat import SmolChat
 from omni.packaged.eyes import Eyes as PackagedEyes
 from omni.packaged.prompt import Persona
 from omni.packaged.recogniser import Recogniser as PackagedRecogniser
+from omni.packaged.shaping import Shaping
 from omni.packaged.synthesizer import Synthesizer as PackagedSynthesizer
 from omni.text.about_manner import Asked
 from omni.text.chat import Chat, Message
@@ -55,7 +56,14 @@ class Eyes(Protocol):
 class Nano:
     """OmniModel over separate small models. A batch is a loop: the parts run on processors, a stream at a time."""
 
-    def __init__(self, recogniser: Recogniser, chat: Chat, synthesizer: Synthesizer, eyes: Eyes) -> None:
+    def __init__(
+        self,
+        recogniser: Recogniser,
+        chat: Chat,
+        synthesizer: Synthesizer,
+        eyes: Eyes,
+        shape_voice: Callable[[str, Pcm], Voice] | None = None,
+    ) -> None:
         self.timing = Timing()
         self.capabilities = Capabilities(
             name="nano",
@@ -64,23 +72,27 @@ class Nano:
             transcribes=True,
             calls_tools=chat.calls_tools,
             changes_voice=True,
+            makes_voices=None if shape_voice is None else "shapes",
         )
         self._recogniser = recogniser
         self._chat = chat
         self._synthesizer = synthesizer
         self._eyes = eyes
+        self._shape_voice = shape_voice
 
     def prepare_voice(self, name: str, reference: Pcm) -> Voice:
-        """Not possible yet.
+        """One of nano's own voices, made more like the reference; it takes seconds. See OmniModel.
+
+        Its state's "likeness" [2] is the similarity to the reference of the best built-in voice, and of this one.
 
         Raises:
-            NotImplementedError: always.
+            NotImplementedError: this nano's synthesizer cannot.
+            ValueError: there is not enough speech in the reference.
         """
-        known = ", ".join(voice.name for voice in self.capabilities.voices)
-        raise NotImplementedError(
-            f"nano cannot make voice {name!r} from {len(reference) / self.timing.input_rate:.1f} s of speech: "
-            f"it speaks only in its built-in voices ({known})"
-        )
+        if self._shape_voice is None:
+            known = ", ".join(voice.name for voice in self.capabilities.voices)
+            raise NotImplementedError(f"this nano cannot make voice {name!r}; it speaks in its built-in ones ({known})")
+        return self._shape_voice(name, reference)
 
     def open(
         self, instructions: str, voice: Voice | None, mode: str | None = None, language: str | None = None
@@ -337,7 +349,7 @@ def load_nano(chat: Chat | None = None, whisper: Path | None = None) -> Nano:
     utterance.add(synthesizer.speak("Ready.", synthesizer.voices[0]).pcm)
     utterance.transcribe()
     eyes.warm()
-    return Nano(recogniser, chat or SmolChat(), synthesizer, eyes)
+    return Nano(recogniser, chat or SmolChat(), synthesizer, eyes, Shaping(synthesizer).voice)
 
 
 def _end(draft: Draft) -> TurnEnd:

@@ -4,6 +4,8 @@ The checkpoint is read as data and built into an ONNX graph once, so that listen
 package is run. Clips of one speaker lie near .9, those of two near .55.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import onnxruntime
@@ -27,7 +29,7 @@ _GRAPH_VERSION = 1
 """whoever changes what likeness_graph builds changes this"""
 
 _N_MELS = 40
-_WINDOW = 160
+WINDOW = 160
 """mel frames that it was trained to hear at once: 1.6 s"""
 _STEP = 77
 """frames between the windows of one clip"""
@@ -69,21 +71,21 @@ class Likeness:
 
         The product of two prints is their similarity: 1 is the same voice. Long pauses do not count.
         """
-        return _unit(self.prints(pcm).mean(axis=0))
+        return self.prints_of([pcm])[0]
+
+    def prints_of(self, clips: Sequence[Pcm], step: int = _STEP) -> list[Floats]:
+        """The same for several clips, which takes little longer than for one; step is in mel frames."""
+        windows = [_windows(clip, step) for clip in clips]
+        prints = self._run(np.concatenate(windows, axis=1))
+        ends = np.cumsum([part.shape[1] for part in windows])
+        return [_unit(part.mean(axis=0)) for part in np.split(prints, ends[:-1])]
 
     def prints(self, pcm: Pcm, step: int = _STEP) -> Floats:
         """The voice print of each window of 1.6 s [W, 256], at least one; step is in mel frames."""
-        mel = mel_power(without_pauses(pcm))
-        if len(mel) < _WINDOW:
-            mel = np.pad(mel, ((0, _WINDOW - len(mel)), (0, 0)))
-        # a last window that is three quarters full counts, as it did when the encoder was judged
-        short = (len(mel) - _WINDOW) % step
-        if short >= step - _WINDOW // 4:
-            mel = np.pad(mel, ((0, step - short), (0, 0)))
-        windows = np.lib.stride_tricks.sliding_window_view(mel, _WINDOW, axis=0)[::step].transpose(2, 0, 1)
-        # all at one level: somebody who turns away from the microphone is no other speaker
-        power = np.maximum(windows.sum(axis=(0, 2), keepdims=True), 1e-9)
-        prints: Floats = self._network.run(None, {"mel": np.asarray(windows / power * power.mean(), np.float32)})[0]
+        return self._run(_windows(pcm, step))
+
+    def _run(self, windows: Floats) -> Floats:
+        prints: Floats = self._network.run(None, {"mel": windows})[0]
         return prints
 
     def several_speakers(self, pcm: Pcm) -> bool:
@@ -92,6 +94,20 @@ class Likeness:
         Two people who sound alike go unnoticed; one person is hardly ever taken for two.
         """
         return _halves_alike(self.prints(pcm, _FINE_STEP)) < _APART
+
+
+def _windows(pcm: Pcm, step: int) -> Floats:
+    """Mel frames of each window [160, W, 40]; the last one is filled with silence if three quarters of it are there."""
+    mel = mel_power(without_pauses(pcm))
+    if len(mel) < WINDOW:
+        mel = np.pad(mel, ((0, WINDOW - len(mel)), (0, 0)))
+    short = (len(mel) - WINDOW) % step
+    if short >= step - WINDOW // 4:
+        mel = np.pad(mel, ((0, step - short), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(mel, WINDOW, axis=0)[::step].transpose(2, 0, 1)
+    # all at one level: somebody who turns away from the microphone is no other speaker
+    power = np.maximum(windows.sum(axis=(0, 2), keepdims=True), 1e-9)
+    return np.asarray(windows / power * power.mean(), np.float32)
 
 
 def mel_power(pcm: Pcm) -> Floats:

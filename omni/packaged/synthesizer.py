@@ -6,15 +6,17 @@ waveform) are called as a library, because both are small, pure numpy and Python
 
 import json
 import re
+from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import onnxruntime
-from hibari import dsp
 
 from omni.packaged.built import built
 from omni.packaged.files import ModelFile, checksum
 from omni.packaged.pronunciation import Pronouncer, Reading, split_words
-from omni.packaged.voices import BUILT_IN, Floats, Shape, shape_pitch, stretch
+from omni.packaged.timbre import Floats, Timbre
+from omni.packaged.voices import BUILT_IN, Shape, Spectra, render
 from omni.text.manner import AS_IT_IS, Manner
 from omni.timing import Timing
 from omni.types import Pcm, SpeechDelta, Voice, Word
@@ -38,6 +40,8 @@ _N_WORDS = 40
 _LOUDNESS = 10 ** (-20 / 20)
 """root mean square of the voiced parts, full scale 1"""
 _LOUDEST_GAIN = 10 ** (18 / 20)
+_LOUDNESSES = (0.1, 2.5)
+"""factors on it that may be asked for: the faintest that is still heard, the loudest that does not sound pressed"""
 _KNEE, _CEILING = 0.8, 0.97
 """peaks above the knee are bent so that none passes the ceiling"""
 
@@ -50,6 +54,8 @@ _ONSET_S = 0.04
 """a word is audible this much before the network's own border of its first phoneme (measured after pauses)"""
 
 _PAUSES_S = ((re.compile(r"[.!?…]$"), 0.36), (re.compile(r"[;:—–]$"), 0.22), (re.compile(r",$"), 0.15))
+_PAUSES = (0.0, 4.0)
+"""factors on them that may be asked for"""
 _NO_PAUSE_S = 0.03
 _CLOSING = " \t\r\n\"'”’)]*_`"
 
@@ -83,18 +89,18 @@ class Synthesizer:
     def speak(self, clause: str, voice: Voice, manner: Manner = AS_IT_IS) -> SpeechDelta:
         """Say one clause, ending in the pause that its punctuation asks for, so that clauses can be joined.
 
-        The same clause in the same voice is the same sound. Nothing in it that can be said (an emoji): no sound,
-        and its words at 0.
+        The same clause in the same voice and manner is the same sound. Nothing in it that can be said (an emoji):
+        no sound, and its words at 0.
 
         Args:
             clause: any text; about 25 words at most sound best. Its words, joined, are the delta's.
-            voice: one of voices, or another that was made for this synthesizer.
-            manner: how it differs here from how it speaks by itself.
+            voice: one of voices, or one that shaped() made.
+            manner: what would not be intelligible is done only as far as it is.
 
         Raises:
             ValueError: the voice belongs to another family.
         """
-        shape = Shape.of(voice).spoken(manner)
+        shape, timbre = Shape.of(voice).spoken(manner), Timbre.of(voice)
         words = split_words(clause)
         reading = self._pronouncer.read(clause) if len(words) <= _N_WORDS else None
         if len(words) > 1 and (reading is None or len(reading.phonemes) > _N_PHONEMES):
@@ -103,34 +109,35 @@ class Synthesizer:
             return _join(left, right, self._rate)
         if reading is None or not reading.phonemes:
             return SpeechDelta(np.zeros(0, np.float32), tuple(Word(word, 0.0) for word in words))
-        pcm, starts = self._render(reading, shape, manner.loudness)
-        return self._cut(pcm, starts, words, _pause_s(clause) * manner.pauses)
+        pcm, starts = self._render(reading, shape, timbre)
+        spoken = self._cut(pcm, starts, words, _pause_s(clause) * float(np.clip(manner.pauses, *_PAUSES)))
+        return replace(spoken, pcm=_bent(spoken.pcm * np.float32(np.clip(manner.loudness, *_LOUDNESSES))))
 
-    def _render(self, reading: Reading, shape: Shape, loudness: float) -> tuple[Pcm, list[int]]:
+    def spectra(self, phonemes: str, pace: float) -> tuple[Spectra, npt.NDArray[np.int64]]:
+        """What the network makes of phonemes in its alphabet, and the step at which each ends. On any thread.
+
+        Args:
+            phonemes: of which the network knows all; at most 400.
+            pace: factor on the speed.
+        """
+        ids = np.array([[0, *(self._ids[phoneme] for phoneme in phonemes), 0]], np.int64)
+        outputs = self._network.run(None, {"ids": ids, "speed": np.array([pace], np.float32)})
+        return Spectra(*(output[0] for output in outputs[:6])), outputs[6].reshape(-1)
+
+    def _render(self, reading: Reading, shape: Shape, timbre: Timbre | None) -> tuple[Pcm, list[int]]:
         """Sound of a reading with the silence around it, and the sample at which each of its words starts."""
         phonemes = reading.phonemes[:_N_PHONEMES]
         if phonemes[-1].isalpha():
             # a clause cut off without a mark goes on in the next one: a comma keeps the voice from falling
             phonemes += ","
         known = [index for index, phoneme in enumerate(phonemes) if phoneme in self._ids]
-        ids = np.array([[0, *(self._ids[phonemes[index]] for index in known), 0]], np.int64)
-        outputs = self._network.run(None, {"ids": ids, "speed": np.array([shape.pace], np.float32)})
-        harmonics, phases, noise, free, free_phases, f0 = (output[0] for output in outputs[:6])
-        ends = outputs[6].reshape(-1)
-        pcm: Pcm = dsp.synth(
-            stretch(harmonics, shape.formants),
-            stretch(phases, shape.formants),
-            stretch(noise, shape.formants),
-            stretch(free, shape.formants),
-            free_phases,
-            pitch := shape_pitch(f0, shape),
-            np.random.default_rng(0),
-        )
+        spectra, ends = self.spectra("".join(phonemes[index] for index in known), shape.pace)
+        pcm, pitch = render(spectra, shape, timbre)
         # ends[i] is where id i stops; id 0 is the silence before the first phoneme
         per_step = len(pcm) // int(ends[-1])
         places = np.searchsorted(known, reading.starts)
         starts = [int(ends[place]) * per_step for place in places]
-        return _level(pcm, pitch, loudness), starts
+        return _levelled(pcm, pitch), starts
 
     def _cut(self, pcm: Pcm, starts: list[int], words: tuple[str, ...], pause_s: float) -> SpeechDelta:
         """Replace the silence around the speech by what joins well to the clauses before and after."""
@@ -162,15 +169,19 @@ def _graph() -> bytes:
     return serialized
 
 
-def _level(pcm: Pcm, pitch: Floats, factor: float) -> Pcm:
-    """Bring the voiced parts to the one loudness that all clauses have, times a factor; bend peaks at the ceiling."""
+def _levelled(pcm: Pcm, pitch: Floats) -> Pcm:
+    """Bring the voiced parts to the one loudness that all clauses have."""
     voiced = np.repeat(pitch > 0, len(pcm) // len(pitch))
     loudness = float(np.sqrt(np.mean(np.square(pcm[voiced] if voiced.any() else pcm))))
-    pcm = pcm * np.float32(factor * min(_LOUDNESS / max(loudness, 1e-6), _LOUDEST_GAIN))
+    return pcm * np.float32(min(_LOUDNESS / max(loudness, 1e-6), _LOUDEST_GAIN))
+
+
+def _bent(pcm: Pcm) -> Pcm:
+    """Bend peaks under the ceiling."""
     size = np.abs(pcm)
     bent = _KNEE + (_CEILING - _KNEE) * np.tanh((size - _KNEE) / (_CEILING - _KNEE))
-    levelled: Pcm = np.where(size > _KNEE, np.copysign(bent, pcm), pcm).astype(np.float32)
-    return levelled
+    under: Pcm = np.where(size > _KNEE, np.copysign(bent, pcm), pcm).astype(np.float32)
+    return under
 
 
 def _sounding(pcm: Pcm, rate: int) -> slice:

@@ -7,52 +7,60 @@ stretching the envelopes along frequency is what a longer or shorter vocal tract
 from dataclasses import dataclass, replace
 
 import numpy as np
-import numpy.typing as npt
+from hibari import dsp
 
+from omni.packaged.timbre import Floats, Timbre, coefficients
 from omni.text.manner import Manner
-from omni.types import Voice
-
-Floats = npt.NDArray[np.float32]
+from omni.types import Pcm, Voice
 
 _VOICED_HZ = 40.0
 """hibari's own border between pitch and no pitch"""
 
+PITCHES, MELODIES, FORMANTS, PACES = (0.35, 2.0), (0.0, 2.0), (0.7, 1.4), (0.25, 2.0)
+"""what stays intelligible, each alone and at the corners (BENCHMARKS.md, "Voices")"""
+
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How a voice differs from the built-in one. All 1: not at all."""
+    """How a voice differs from the built-in one. All as below: not at all."""
 
     pitch: float = 1.0
-    """factor on the pitch, 0.4 to 2"""
+    """factor on the pitch, within PITCHES"""
     melody: float = 1.0
-    """factor on how far the pitch moves around its median, in octaves; 0 is a monotone"""
+    """factor on how far the pitch moves around its median, in octaves, within MELODIES; 0 is a monotone"""
     formants: float = 1.0
-    """factor on the resonances' frequencies, 0.7 to 1.4; below 1 is a longer vocal tract"""
+    """factor on the resonances' frequencies, within FORMANTS; below 1 is a longer vocal tract"""
     pace: float = 1.0
-    """factor on the speed, 0.5 to 2"""
+    """factor on the speed, within PACES"""
+    breath: float = 0.0
+    """more noise in the voice, in dB"""
 
     @classmethod
     def of(cls, voice: Voice) -> "Shape":
-        """Read a shape out of a voice's state.
+        """Read a shape out of a voice's state; one that was saved before breath was known has four numbers.
 
         Raises:
             ValueError: the state is not one that shaped() writes.
         """
         numbers = voice.state.get("shape")
-        if numbers is None or numbers.shape != (4,):
+        if numbers is None or numbers.shape not in {(4,), (5,)} or not np.isfinite(numbers).all():
             raise ValueError(f"voice {voice.name!r} was not made for this synthesizer; choose one of its own")
         return cls(*map(float, numbers))
 
     def spoken(self, manner: Manner) -> "Shape":
-        """The shape of this voice where it speaks in another manner."""
+        """The same voice in this manner, as far as it stays intelligible."""
         return replace(
-            self, pitch=self.pitch * manner.pitch, melody=self.melody * manner.melody, pace=self.pace * manner.pace
+            self,
+            pitch=float(np.clip(self.pitch * manner.pitch, *PITCHES)),
+            melody=float(np.clip(self.melody * manner.melody, *MELODIES)),
+            pace=float(np.clip(self.pace * manner.pace, *PACES)),
         )
 
 
-def shaped(name: str, shape: Shape) -> Voice:
-    """A voice of this synthesizer, ready for Shape.of."""
-    return Voice(name, state={"shape": np.array([shape.pitch, shape.melody, shape.formants, shape.pace], np.float32)})
+def shaped(name: str, shape: Shape, timbre: Timbre | None = None) -> Voice:
+    """A voice of this synthesizer, ready for Shape.of and Timbre.of."""
+    numbers = np.array([shape.pitch, shape.melody, shape.formants, shape.pace, shape.breath], np.float32)
+    return Voice(name, state={"shape": numbers} | ({} if timbre is None else {"timbre": timbre.table}))
 
 
 BUILT_IN = (
@@ -63,6 +71,41 @@ BUILT_IN = (
     shaped("pip", Shape(pitch=1.4, melody=1.1, formants=1.2)),
 )
 """the one of the package, deep, slow narrator, light, child-like"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Spectra:
+    """What the network says of a text: B frequency bins up to half of Timing.output_rate, F frames of 12.5 ms."""
+
+    harmonics: Floats
+    """[B, F], as the other two: logarithm of the amplitude"""
+    phases: Floats
+    noise: Floats
+    free: Floats
+    """a part whose phases are free_phases, for what is neither a tone nor noise"""
+    free_phases: Floats
+    pitch: Floats
+    """[F] in Hz, 0 where there is none"""
+
+
+def render(spectra: Spectra, shape: Shape, timbre: Timbre | None = None) -> tuple[Pcm, Floats]:
+    """The sound [S] at Timing.output_rate that a vocal tract of this shape makes of it, and its pitch [F] in Hz."""
+    harmonics, phases, noise, free = (
+        stretch(part, shape.formants) for part in (spectra.harmonics, spectra.phases, spectra.noise, spectra.free)
+    )
+    noise = breathed(noise, shape)
+    pitch = shape_pitch(spectra.pitch, shape)
+    if timbre is not None:
+        gain = timbre.gain(coefficients(harmonics, noise, free, pitch))
+        harmonics, noise, free = harmonics + gain, noise + gain, free + gain
+    # the same noise each time: the same words are the same sound
+    pcm: Pcm = dsp.synth(harmonics, phases, noise, free, spectra.free_phases, pitch, np.random.default_rng(0))
+    return pcm, pitch
+
+
+def breathed(noise: Floats, shape: Shape) -> Floats:
+    """The noise [B, F] of a voice that is more breathy, or less."""
+    return noise if shape.breath == 0 else noise + np.float32(shape.breath * np.log(10) / 20)
 
 
 def shape_pitch(f0: Floats, shape: Shape) -> Floats:

@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
+from omni.families.nano import Nano
 from omni.families.nano_messages import CONTINUING, OPENING
 from omni.families.nano_state import CUT_OFF, MAX_MESSAGES
 from omni.model import Phase
 from omni.text.chat import Message
 from omni.text.finished import finished
-from omni.types import Reply, Transcript, TurnEnd, Unit, Voice
+from omni.types import Pcm, Reply, Transcript, TurnEnd, Unit, Voice
 from tests.fakes_nano import (
     TIMING,
     FakeChat,
     FakeParts,
+    FakeRecogniser,
     Spoken,
     answer,
     answer_to,
@@ -257,9 +259,20 @@ def test_any_voice_that_the_synthesizer_can_read_is_spoken_in(parts: FakeParts) 
         nano.open("", Voice("theirs", state={"speaker": np.zeros(1, np.float32)}))
 
 
-def test_a_voice_cannot_be_made_yet(parts: FakeParts) -> None:
-    with pytest.raises(NotImplementedError, match="built-in voices"):
-        parts.nano().prepare_voice("mine", np.zeros(TIMING.input_rate, np.float32))
+def test_voices_are_made_where_there_is_a_maker(parts: FakeParts) -> None:
+    reference = np.zeros(TIMING.input_rate, np.float32)
+    without = parts.nano()
+    assert without.capabilities.makes_voices is None
+    with pytest.raises(NotImplementedError, match="built-in ones"):
+        without.prepare_voice("mine", reference)
+
+    def shape_voice(name: str, heard: Pcm) -> Voice:
+        assert heard is reference
+        return Voice(name)
+
+    nano = Nano(FakeRecogniser(), parts.chat, parts.synthesizer, parts.eyes, shape_voice)
+    assert nano.capabilities.makes_voices == "shapes"
+    assert nano.prepare_voice("mine", reference).name == "mine"
 
 
 def test_a_model_that_is_down_fails_this_turn_alone(parts: FakeParts) -> None:

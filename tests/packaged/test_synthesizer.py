@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from omni.packaged.synthesizer import Synthesizer
-from omni.packaged.voices import Shape, shape_pitch, shaped, stretch
+from omni.packaged.timbre import N_COEFFICIENTS, Timbre
+from omni.packaged.voices import Shape, shaped
+from omni.text.manner import Manner
 from omni.timing import Timing
 from omni.types import Pcm, SpeechDelta, Voice
 
@@ -152,15 +154,53 @@ def test_any_text_is_spoken(synthesizer: Synthesizer, clause: str) -> None:
     assert np.isfinite(delta.pcm).all()
 
 
-def test_stretching_moves_a_resonance() -> None:
-    spectrum = np.zeros((601, 2), np.float32)
-    spectrum[100] = 1
-    assert np.argmax(stretch(spectrum, 1.2)[:, 0]) == 120
-    assert np.argmax(stretch(spectrum, 0.8)[:, 0]) == 80
+@loads_models
+def test_a_manner_is_heard_in_pace_pitch_loudness_and_pauses(synthesizer: Synthesizer) -> None:
+    voice, clause = synthesizer.voices[0], "We are all in a yellow room."
+    plain = synthesizer.speak(clause, voice)
+    fast = synthesizer.speak(clause, voice, Manner(pace=1.5))
+    assert len(fast.pcm) < 0.85 * len(plain.pcm)
+    assert [word.text for word in fast.words] == [word.text for word in plain.words]
+    assert fast.words[-1].start_s < 0.85 * plain.words[-1].start_s
+    assert _pitch(fast.pcm) == pytest.approx(_pitch(plain.pcm), rel=0.2)
+    assert _pitch(synthesizer.speak(clause, voice, Manner(pitch=0.6)).pcm) < 0.8 * _pitch(plain.pcm)
+    still = synthesizer.speak(clause, voice, Manner(pauses=2))
+    assert _silence_after(still.pcm) > 1.8 * _silence_after(plain.pcm)
 
 
-def test_melody_widens_around_the_median_and_silence_stays_silent() -> None:
-    f0 = np.array([0, 100, 200, 400, 0], np.float32)
-    assert shape_pitch(f0, Shape(melody=0.5)).tolist() == pytest.approx([0, 141.4, 200, 282.8, 0], abs=0.1)
-    assert shape_pitch(f0, Shape(pitch=0.5)).tolist() == pytest.approx([0, 50, 100, 200, 0])
-    assert shape_pitch(f0, Shape(pitch=0.1)).tolist() == pytest.approx([0, 41, 41, 41, 0])
+@loads_models
+def test_louder_is_not_clipped_and_softer_loses_nothing(synthesizer: Synthesizer) -> None:
+    voice, clause = synthesizer.voices[0], "We sell sea shells."
+    plain, loud, soft = (synthesizer.speak(clause, voice, Manner(loudness=factor)).pcm for factor in (1, 2.5, 0.1))
+    assert 5 < _level(loud) - _level(plain) < 8
+    assert np.abs(loud).max() < 0.98
+    assert len(soft) == len(plain)
+    assert soft == pytest.approx(plain * np.float32(0.1), abs=0.02)
+
+
+@loads_models
+@settings(max_examples=15, deadline=None)
+@given(st.builds(Manner, *[st.floats(0, 100)] * 5))
+def test_no_manner_breaks_the_voice(synthesizer: Synthesizer, manner: Manner) -> None:
+    for voice in (synthesizer.voices[1], synthesizer.voices[4]):
+        delta = synthesizer.speak("Yes, now.", voice, manner)
+        assert np.isfinite(delta.pcm).all()
+        assert 0 < np.abs(delta.pcm).max() < 0.98
+
+
+@loads_models
+def test_a_timbre_colours_the_voice_and_leaves_the_words(synthesizer: Synthesizer) -> None:
+    table = np.zeros((N_COEFFICIENTS, N_COEFFICIENTS + 1), np.float32)
+    # the first coefficient is the tilt from low to high
+    table[0, -1] = 8
+    clause = "We are all in a yellow room."
+    plain = synthesizer.speak(clause, synthesizer.voices[0])
+    dull = synthesizer.speak(clause, shaped("dull", Shape(), Timbre(table)))
+    assert dull.words == plain.words
+
+    def high_share(pcm: Pcm) -> float:
+        power = np.square(np.abs(np.fft.rfft(pcm)))
+        return float(power[len(power) // 4 :].sum() / power.sum())
+
+    assert high_share(dull.pcm) < 0.5 * high_share(plain.pcm)
+    assert _level(dull.pcm) == pytest.approx(-20, abs=1.5)
