@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -28,7 +30,14 @@ MOST_MAKING = 4
 MOST_UPLOADS = 8
 """recordings that are being received at the same time: all of each is held in memory"""
 
+_NICE = 10
+
 log = logging.getLogger(__name__)
+
+
+def _give_way() -> None:
+    """Let this thread have only the time that calls leave over: who makes a voice expects to wait."""
+    os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _NICE)
 
 
 class Choices:
@@ -72,7 +81,7 @@ class Libraries:
         self._characters = of_characters
         self._hear = partial(probabilities_of, activity, timing=model.timing)
         self._maker = VoiceMaker(model)
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voices")
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="voices", initializer=_give_way)
         self._making: set[str | None] = set()
         self._n_uploads = 0
         self._preparing: asyncio.Task[None] | None = None

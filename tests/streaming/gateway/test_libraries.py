@@ -28,9 +28,11 @@ class Cloner(ScriptedModel):
         super().__init__()
         self.capabilities = replace(self.capabilities, name=name, makes_voices="clones")
         self.threads: list[str] = []
+        self.niceness = 0
 
     def prepare_voice(self, name: str, reference: Pcm) -> Voice:
         self.threads.append(threading.current_thread().name)
+        self.niceness = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
         return Voice(name, state={"length": np.array([len(reference)], np.float32)})
 
 
@@ -73,6 +75,7 @@ async def test_a_voice_is_made_away_from_the_event_loop_and_the_engine(tmp_path:
         while other.voices.unprepared():  # noqa: ASYNC110  nothing tells of it
             await asyncio.sleep(0.01)
     assert {thread.partition("_")[0] for thread in model.threads} == {"voices"}
+    assert model.niceness > os.getpriority(os.PRIO_PROCESS, 0)  # calls come first
     assert set(other.of(None).voices()) == {"plain", "other", "Mine", "Second"}
     other.stop()
 
