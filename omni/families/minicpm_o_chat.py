@@ -270,3 +270,5 @@ def _spoken(synthesis: Synthesis, text: str, hidden: Tensor, draw: Draw) -> Iter
     while not state.finished:
         for piece in synthesis.step([state])[0]:
             yield SpeechDelta(piece.pcm, (Word(piece.text, 0.0),))
+    if state.talker.broken:
+        raise NoNumbersError("talker")

@@ -25,7 +25,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from omni.nn.sampling import Draw
+from omni.nn.sampling import Draw, NoNumbersError
 from omni.speech.codec import FRAMES_PER_STEP
 from omni.speech.spelling import Language, language_of, sentence_end, spelled
 from omni.speech.talker import FRAMES_PER_CALL, Talker, TalkerState
@@ -203,7 +203,7 @@ class Synthesis:
         """Speak on: one call of the talker for all states that are ready, as one batch, and its sound.
 
         Returns:
-            the pieces of each state; none if it was not ready.
+            the pieces of each state; none if it was not ready, or its talker is broken, which finishes it.
         """
         ready = [state for state in states if self.ready(state)]
         speaking = [state for state in ready if state.has_words]
@@ -214,6 +214,9 @@ class Synthesis:
         pieces: dict[int, list[Piece]] = {}
         for state in ready:
             spoken = pieces[id(state)] = []
+            if state.talker.broken:
+                state.finished = True
+                continue
             if len(state.talker.frames) > state.n_decoded:
                 spoken.append(self._piece(state, state.vocoder.push(self._decode(state))))
             if state.talker.finished or len(state.talker.frames) > _LONGEST_SPEECH or not state.has_words:
@@ -231,6 +234,7 @@ class Synthesis:
 
         Raises:
             ValueError: the text is longer; `push` has no limit.
+            NoNumbersError: of the network.
         """
         ids = self.tokenizer.encode(text)
         config = self.talker.config
@@ -241,6 +245,8 @@ class Synthesis:
         self.talker.prefill_text(state, [*self._opening, *ids, config.text_eos_token_id])
         while not state.finished and len(state.frames) <= _LONGEST_SPEECH:
             self.talker.generate([state], [draw])
+        if state.broken:
+            raise NoNumbersError("talker")
         mel = self.talker.dvae(torch.stack(state.frames, -1).unsqueeze(0))
         return _pcm(self.vocoder(mel.float())[0])
 

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import pytest
+import torch
 
+from omni.nn.sampling import NoNumbersError
 from omni.speech.streaming import Piece, SpeechState, Synthesis
 from tests.chunks import Samples, cuts
 from tests.speech import tiny
@@ -196,3 +198,20 @@ def test_text_known_from_the_beginning(synthesis: Synthesis) -> None:
     assert len(pcm) == 90 * SAMPLES_PER_FRAME
     with pytest.raises(ValueError, match="too long"):
         synthesis.speak("a" * 300, tiny.hidden(0), tiny.ending([90]))
+
+
+def test_speech_without_numbers_ends_and_shows_in_no_other(synthesis: Synthesis) -> None:
+    states = [synthesis.open(tiny.hidden(seed), tiny.ending([90])) for seed in (0, 1)]
+    alone = synthesis.open(tiny.hidden(0), tiny.ending([90]))
+    lost = states[1]
+    for state in (*states, alone):
+        synthesis.push(state, TEXT)
+        synthesis.end(state)
+    lost.talker.speaker = torch.full_like(lost.talker.speaker, torch.nan)
+    lost.divided = True  # no other segment follows a broken one
+    spoken, nothing = synthesis.step(states)
+    assert (nothing, lost.talker.broken, lost.finished) == ([], True, True)
+    (expected,) = synthesis.step([alone])
+    np.testing.assert_allclose(sound(spoken), sound(expected), atol=1e-5)
+    with pytest.raises(NoNumbersError, match="talker computed no numbers"):
+        synthesis.speak(TEXT, torch.full_like(tiny.hidden(0), torch.nan), tiny.ending([90]))
