@@ -228,6 +228,14 @@ async def reconnect(client: Client) -> None:
         await text_turn(Talk(connection, client.old), b"")
 
 
+async def speech(client: Client) -> None:
+    """A text read out, without a session."""
+    create = client.client.audio.speech.with_streaming_response.create
+    async with create(model="tts-1", voice="alloy", input="Good morning.", response_format="pcm") as response:
+        sound = b"".join([piece async for piece in response.iter_bytes()])
+    assert len(sound) / 2 / RATE > 0.3
+
+
 async def _greeted(connection: Any, old: bool) -> Talk:
     talk = Talk(connection, old)
     await talk.until("session.created")
@@ -257,6 +265,7 @@ async def main() -> None:
         trace = options.speech.with_name(f"{name}.trace.json")
         works[name] = lambda scenario=scenario, trace=trace: run(client, scenario, sound, trace)  # type: ignore[misc]
     works["reconnect"] = lambda: reconnect(client)
+    works["speech"] = lambda: speech(client)
     await tell(works)
 
 
