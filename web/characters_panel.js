@@ -64,7 +64,7 @@ export class CharactersPanel {
       checked: (chosen?.id ?? "") === id,
       onchange: () => this.#company.choose({ character: id }),
     });
-    const who = character ? firstLine(character.who) : "The assistant itself, playing nobody";
+    const who = character ? firstLine(character) : "The assistant itself, playing nobody";
     const words = titleAndText(nameOf(character), who);
     return element("label", { className: "card" }, radio, portrait(character, library), words);
   }

@@ -51,9 +51,12 @@ export const nameOf = (character) => character?.name ?? "Omni";
 /** heart → Heart, as a name is written. */
 export const titled = (name) => name.charAt(0).toUpperCase() + name.slice(1);
 
-/** Who somebody is, as a card says it: what they are told of themselves, to the end of its first line. */
-export function firstLine(who) {
-  return titled(who.trim().split("\n")[0].replace(/^You are /, ""));
+/** Who somebody is, as a card says it under their name: to the end of the first line of what they are told. */
+export function firstLine({ name, who }) {
+  const line = who.trim().split("\n")[0].replace(/^You are /, "");
+  const [named, self] = line.match(/^([^,.]+), /) ?? [];
+  const known = self?.split(" ").some((word) => name.split(" ").includes(word));
+  return titled(known ? line.slice(named.length) : line);
 }
 
 /** The person's choice, kept and told to whoever shows it. */

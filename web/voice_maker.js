@@ -13,6 +13,7 @@ const COUNT = 3;
 const COUNT_MS = 800; // from one number to the next
 const DRAW_MS = 50;
 const BARS = 13;
+const PATIENCE_MS = 12_000;
 const FILES = "audio/*,video/webm,.ogg,.flac,.m4a";
 
 export class VoiceMaker {
@@ -120,6 +121,7 @@ export class VoiceMaker {
   #makingPage() {
     const words = element("p", { className: "lead", role: "status" }, "Making the voice…");
     const hint = element("p", { className: "hint" }, "This takes a few seconds.");
+    setTimeout(() => showText(hint, "Still at it: the server has other things to do as well."), PATIENCE_MS);
     const spinner = element("div", { className: "spinner", "aria-hidden": "true" });
     return [element("div", { className: "making" }, spinner, words, hint)];
   }

@@ -9,7 +9,7 @@ import soundfile
 from aiohttp import web
 
 PORTRAIT = (
-    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 64 64'><rect width='64' height='64' fill='%s'/>"
+    "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 64 64'><rect width='64' height='64' fill='#4f93b0'/>"
     "<circle cx='32' cy='26' r='13' fill='#f3d3b8'/><path d='M8 64c2-16 12-22 24-22s22 6 24 22z' fill='#1d2f4a'/></svg>"
 )
 
@@ -52,6 +52,8 @@ class FakeLibrary:
             character("reed", "Captain Reed", "You are a retired sea captain.", image="/v1/characters/reed/image"),
             character("ada", "Ada", "You are a patient teacher of mathematics.", voice="light"),
         ]
+        self.pictures = {"reed": (PORTRAIT.encode(), "image/svg+xml")}
+        """files and their types, by character"""
         self.refusals: list[tuple[int, str]] = []
         """status and sentence of the next answers to a recording"""
         self.made: list[dict[str, Any]] = []
@@ -120,9 +122,11 @@ class FakeLibrary:
         picture = fields.pop("image", None)
         id_ = fields.pop("id", None) or "own-1"
         self.characters = [one for one in self.characters if one["id"] != id_]
-        image = f"/v1/characters/{id_}/image?{len(self.characters)}" if picture else None
+        image = f"/v1/characters/{id_}/image" if picture else None
+        if picture:
+            self.pictures[id_] = (base64.b64decode(picture.partition(",")[2]), "image/jpeg")
         self.characters.append(character(id_, built_in=False, mine=True, **fields, image=image))
-        self.made.append({**fields, "picture": base64.b64decode(picture.partition(",")[2]) if picture else None})
+        self.made.append(fields)
         return web.json_response(self.characters[-1], status=201)
 
     async def _remove_character(self, request: web.Request) -> web.Response:
@@ -133,10 +137,8 @@ class FakeLibrary:
 
     async def _portrait(self, request: web.Request) -> web.Response:
         self._check(request)
-        for made in self.made:
-            if made.get("picture") and request.match_info["id"] == "own-1":
-                return web.Response(body=made["picture"], content_type="image/jpeg")
-        return web.Response(text=PORTRAIT % "#4f93b0", content_type="image/svg+xml")
+        body, kind = self.pictures[request.match_info["id"]]
+        return web.Response(body=body, content_type=kind)
 
 
 def _error(message: str) -> str:

@@ -94,7 +94,7 @@ async def test_a_character_is_written_with_a_small_picture_changed_and_deleted(t
         await page.get_by_role("button", name="Save").click()
         await expect(page.locator("#panel-foot")).to_contain_text("Old Tom speaks in Deep")
         [made] = server.library.made
-        with Image.open(io.BytesIO(made.pop("picture"))) as picture:
+        with Image.open(io.BytesIO(server.library.pictures["own-1"][0])) as picture:
             assert (picture.format, picture.size) == ("JPEG", (512, 512))
         texts = {"name": "Old Tom", "who": "You are a lighthouse keeper.", "greeting": "Mind the step."}
         assert made == {**texts, "style": "slowly", "voice": "deep", "language": "en"}

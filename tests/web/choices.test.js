@@ -44,8 +44,11 @@ test("before the server has told what it has, the choice is believed", () => {
 
 test("names and first lines read as people write them", () => {
   assert.equal(titled("heart"), "Heart");
-  assert.equal(firstLine("You are a retired sea captain.\nYou love storms."), "A retired sea captain.");
-  assert.equal(firstLine(""), "");
+  const line = (name, who) => firstLine({ name, who });
+  assert.equal(line("Reed", "You are a retired sea captain.\nYou love storms."), "A retired sea captain.");
+  assert.equal(line("Coach Maya", "You are Maya, a coach."), "A coach.");
+  assert.equal(line("Ada", "You are kind, quick and exact."), "Kind, quick and exact.");
+  assert.equal(line("Ada", ""), "");
 });
 
 test("a choice is kept and told; what has gone is chosen no longer, with a word about it", async () => {
