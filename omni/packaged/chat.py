@@ -165,11 +165,12 @@ class SmolContext:
         template = self._chat.template
         self._aim(messages, template.message(messages[-1]) if messages else [], template.answer(start.text))
         # given first words fit their question, however often they were said
-        self._earlier = [] if start.text else _answers_to_others(messages)
+        others = _answers_to_others(messages)
+        self._earlier = [] if start.text else [text.lower() for text in others]
         self._messages, self._held = messages, ""
         self._answer_limit = limit = min(max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
         in_a_role = bool(Persona.of(instructions).examples)
-        told_ids = [self._chat.tokenizer.encode(text) for text in self._earlier] if in_a_role else []
+        told_ids = [self._chat.tokenizer.encode(text) for text in others] if in_a_role else []
         self._answer = Answer(self._chat.tokenizer, self._chat.speakable, start, limit, told_ids)
         self._n_tokens = 0
 
@@ -286,15 +287,14 @@ def _scene(spoken: Sequence[Message]) -> int:
     It moves on by several exchanges at a time, so that most turns find what was computed for the one before.
     """
     asked = [index for index, message in enumerate(spoken[:-1]) if message.role == "user"]
-    n_kept = len(asked) if len(asked) <= _KEPT_EXCHANGES else 1 + (len(asked) - 1) % _KEPT_EXCHANGES
-    return asked[-n_kept] if n_kept else 0
+    return 0 if len(asked) <= _KEPT_EXCHANGES else asked[-1 - (len(asked) - 1) % _KEPT_EXCHANGES]
 
 
 def _answers_to_others(messages: Sequence[Message]) -> list[str]:
-    """What the assistant answered, in lower case, to users' messages other than the last one."""
+    """What the assistant answered to users' messages other than the last one."""
     asked = messages[-1].text if messages else ""
     return [
-        answer.text.strip().lower()
+        answer.text.strip()
         for question, answer in pairwise(messages)
         if answer.role == "assistant" and question.text != asked
     ]

@@ -76,6 +76,7 @@ _SWAP = {
 
 
 _NAME_ASKED = re.compile(r"\b(?:what(?:'s| is) your name|who are you|what are you called)\b", re.I)
+_NAME_TOLD = re.compile(r"\bmy name is\b", re.I)
 _NAME = r"[A-Z]\w*(?: [A-Z]\w*)*"
 _NAME_GIVEN = re.compile(rf"\b[Yy]our name is (?P<name>{_NAME})|\b[Yy]ou are (?:called )?(?P<who>{_NAME})")
 
@@ -110,6 +111,9 @@ def opening(message: str, instructions: str = "", earlier: Sequence[str] = (), g
         if match := pattern.search(question):
             start = form.format(**{name: (value or "").lower() for name, value in match.groupdict().items()})
             return _remembered(start, earlier) or Opening(start)
+    if persona.examples and not _NAME_TOLD.search(question):
+        # a character has its own way to take what it is told
+        return Opening()
     if (match := _STATEMENT.match(question.strip())) and len(match["said"].split()) <= _LONGEST_ECHO:
         return Opening(f"I see, {_turned_round(match['said'])}.")
     return Opening()

@@ -111,26 +111,51 @@ _KNOWN_BY = 20
 _BEFORE = re.compile(
     r"^(?:(?:well|so|okay|ok|and|now|hey|hi|hello|please|oh|yes|then) )+(?=\w)|^(?:can|could|would|will) you (?=\w)"
 )
-_AFTER = re.compile(r" (?:please|now|today|then|there|again|to me|my dear|dear|for me)$")
+_AFTER = re.compile(r" (?:please|now|today|yesterday|then|there|again|to me|my dear|dear|for me)$")
+_SPELLINGS = (
+    (r"n['’]t\b", " not"),
+    (r"['’]m\b", " am"),
+    (r"['’]re\b", " are"),
+    (r"(\w)['’]s\b", r"\1 is"),
+    (r"\b(favo|colo|humo)u(r)", r"\1\2"),
+    (r"\b(?:very|really|so|quite|a (?:little )?bit|a little) (?=\w)", ""),
+    (r"\bi (?:feel|am feeling)\b", "i am"),
+    (r"\b(?:tell|give|sing) (?:me |us )?(?:a|another|one more|a new|some|any)\b", "tell me a"),
+    (r"\bdo you (?:know|have) (?:a|another|any) (?=story|stories|joke|jokes|riddle)", "tell me a "),
+)
+"""what is written, or said, in more ways than one"""
 _WHO = "who are you"
 _ALIKE = {
-    _WHO: ("what is your name", "what are you called", "may i ask your name", "introduce yourself"),
-    "hello": ("hi", "hey", "greetings", "good morning", "good afternoon", "good evening", "good day", "hello hello"),
-    "how are you": ("how are you doing", "how do you do", "how is it going", "how do you feel", "how are things"),
-    "tell me a story": ("tell a story", "tell me another story", "tell me one more story", "do you know a story"),
-    "goodbye": ("bye", "bye bye", "good night", "see you", "see you later", "goodbye for now", "see you soon"),
-    "thank you": ("thanks", "thank you very much", "thank you so much", "thanks a lot", "many thanks"),
-    "what do you like to do": ("what do you like doing", "what are your hobbies", "what do you do for fun"),
-    "are you a computer": ("are you a robot", "are you a machine", "are you an ai", "are you a program"),
-    "where do you live": ("where is your home", "where are you living", "where are you"),
+    _WHO: "what is your name|what are you called|may i ask your name|introduce yourself|tell me your name|who is this"
+    "|who am i talking to|who am i speaking to",
+    "hello": "hi|hey|greetings|good morning|good afternoon|good evening|good day|hello hello",
+    "how are you": "how are you doing|how do you do|how is it going|how do you feel|how are things"
+    "|are you okay|are you well",
+    "goodbye": "bye|bye bye|good night|see you|see you later|goodbye for now|see you soon|i have to go|i must go",
+    "thank you": "thanks|thank you much|thanks a lot|many thanks|thank you for your help|thank you for everything",
+    "what do you like to do": "what do you like doing|what are your hobbies|what do you do for fun|what do you like"
+    "|what do you do all day",
+    "are you a computer": "are you a robot|are you a machine|are you an ai|are you a program|are you real"
+    "|are you human",
+    "where do you live": "where is your home|where are you living|where are you|where are you from"
+    "|where do you come from",
+    "what did you do": "how was your day|what have you done|what have you been doing|what are you doing",
+    "what should i do": "what can i do|what shall i do|what do you advise|tell me a advice|do you have any advice",
+    "what happened then": "what happened next|what happened|and then|go on|then what|tell me more",
+    "tell me a joke": "make me laugh|tell me a jokes",
+    "tell me a story": "tell me a stories",
 }
-_GISTS = {other: gist for gist, others in _ALIKE.items() for other in others}
+_GISTS = {other: gist for gist, others in _ALIKE.items() for other in others.split("|")}
 
 
 def _gist(question: str, names: set[str]) -> str:
     """The question without courtesy and without whom it is put to; the same for questions that are alike."""
-    plain = re.sub(r"(\w)['’](?:s|re)\b", lambda match: f"{match[1]} is", question)
-    words = " ".join(word.lower() for word in re.findall(r"\w+", plain) if word not in names)
+    plain = " ".join(word for word in question.split() if re.sub(r"\W", "", word) not in names).lower()
+    for written, spelling in _SPELLINGS:
+        plain = re.sub(written, spelling, plain)
+    words = " ".join(re.findall(r"\w+", plain))
+    if words in _GISTS:
+        return _GISTS[words]
     for pattern in (_AFTER, _AFTER, _BEFORE, _BEFORE):
         words = pattern.sub("", words)
     return _GISTS.get(words, words)

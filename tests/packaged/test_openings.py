@@ -42,6 +42,8 @@ def test_a_character_answers_as_its_examples_do() -> None:
     assert opening("What's your name?", who, given=["I be Flint!"]) == Opening("I be Flint!", complete=True)
     assert opening("My name is Ada.", who).text == "Arr, Ada!"
     assert opening("My name is Ada.", who, given=["Arr, Ada!"]).text == "I see, your name is Ada."
+    assert opening("I am a bit tired today.", who) == Opening()
+    assert opening("What is my name?", who, ["My name is Eve."]).text == "Your name is Eve."
     assert opening(SIGN + "What does it say?", who).text == 'It says "EXIT".'
 
 

@@ -68,6 +68,26 @@ def test_an_examples_question_has_its_answer(question: str, answer: str | None) 
     assert found is None if answer is None else found is not None and found.startswith(answer)
 
 
+@pytest.mark.parametrize(
+    ("example", "question"),
+    [
+        ("What is your favourite food?", "What's your favorite food, Captain?"),
+        ("I am sad.", "I'm really sad today."),
+        ("I am sad.", "I feel a bit sad"),
+        ("Tell me a joke.", "Do you know a joke?"),
+        ("Tell me a joke.", "Could you tell me another joke, please?"),
+        ("What did you do today?", "How was your day?"),
+        ("What happened then?", "Go on."),
+        ("Are you a computer?", "Are you real?"),
+        ("Don't you sleep?", "Do you not sleep?"),
+    ],
+)
+def test_what_is_asked_in_other_words_is_the_same(example: str, question: str) -> None:
+    persona = Persona.of(f"You are Captain Flint.\nUser: {example}\nYou: Aye.")
+    assert (persona.answer(question, []) == "Aye.") == (example != "Don't you sleep?")
+    assert persona.answer(example, []) == "Aye."
+
+
 def test_what_was_said_is_not_said_again_but_the_name_is() -> None:
     told: list[str] = []
     for expected in ("Once", "There was", None):
