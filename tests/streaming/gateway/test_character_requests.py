@@ -12,7 +12,7 @@ from PIL import Image
 
 from streaming import character_form as form
 from streaming.config import Config
-from tests.streaming.gateway.place import Place, serving
+from tests.streaming.gateway.place import Place, call, serving
 
 ADA = {
     "name": "Ada Byron",
@@ -169,3 +169,18 @@ async def test_a_folder_that_cannot_be_written_is_the_hosts_matter(client: Clien
     status, code, _ = await client.refused("POST", body=ADA)
     assert (status, code) == (500, "not_kept")
     assert len(await client.ids(built_in=True)) >= 6
+
+
+async def test_a_session_begins_with_one_that_was_made_just_now(http: aiohttp.ClientSession, tmp_path: Path) -> None:
+    async with serving(Config(data_dir=str(tmp_path))) as place, call(http, place) as peer:
+        await peer.until("session.created")
+        _, made = await Client(http, place).ask("POST", body={**ADA, "voice": "other"})
+        for id_, words in (("captain-marlow", "Ahoy there!"), (made["id"], "Good morning.")):
+            async with call(http, place) as other:
+                await other.until("session.created")
+                await other.send("session.update", session={"type": "realtime", "prompt": {"id": id_}})
+                updated = await other.until("session.updated")
+                assert updated["session"]["prompt"]["id"] == id_
+                said = await other.until("response.output_audio_transcript.done")
+                assert said["transcript"].strip().startswith(words)
+        assert "open other" in place.model.log
