@@ -95,6 +95,7 @@ class MiniCpmO:
             max_batch=_MAX_BATCH,
             max_text_bytes=_MAX_TEXT_BYTES,
             makes_voices="clones",
+            voice_version=network.hearing_version,
             modes=first_of(mode, MODES),
             languages=first_of(language, LANGUAGES),
         )

@@ -36,6 +36,9 @@ from omni.text.manner import manner_of
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Picture, Reply, TextDelta, Transcript, TurnEnd, Unit, Voice
 
+VOICE_VERSION = "1"
+"""whoever changes shaping so that voices made before would sound otherwise changes this; they are then made anew"""
+
 
 class Recogniser(Protocol):
     """Speech to text."""
@@ -73,6 +76,7 @@ class Nano:
             calls_tools=chat.calls_tools,
             changes_voice=True,
             makes_voices=None if shape_voice is None else "shapes",
+            voice_version=VOICE_VERSION,
         )
         self._recogniser = recogniser
         self._chat = chat

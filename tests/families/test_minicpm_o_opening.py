@@ -1,6 +1,7 @@
 """How a session of MiniCPM-o opens, on a small checkpoint of random weights: voice, persona, mode and language."""
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from threading import Event
 from typing import get_args
 
@@ -8,7 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from omni.families.minicpm_o import MiniCpmO
+from omni.checkpoint import find
+from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
 from omni.model import Phase
 from omni.text.template import Mode
 from omni.text.window import Window
@@ -146,6 +148,15 @@ def test_the_persona_is_the_first_thing_in_the_context_however_long_the_call(
 def test_voices_are_cloned_and_kept_for_the_call(model: MiniCpmO) -> None:
     assert model.capabilities.makes_voices == "clones"
     assert not model.capabilities.changes_voice
+
+
+def test_a_voice_kept_for_other_weights_is_known(model: MiniCpmO, tiny_folder: Path) -> None:
+    again = load_minicpm_o(find(str(tiny_folder)), device="cpu", mode="omni", language="en")
+    assert again.capabilities.voice_version == model.capabilities.voice_version != ""
+    assert again._network.hearing is not None
+    with torch.no_grad():
+        again._network.hearing.projector.linear2.weight.mul_(1.01)
+    assert again._network.hearing_version != model.capabilities.voice_version
 
 
 @pytest.mark.parametrize("state", [{"pitch": np.ones(3, np.float32)}, {"features": np.ones((9, 64), np.float32)}])
