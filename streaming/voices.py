@@ -105,22 +105,24 @@ class Voices:
         """Remove what a program left half done when it was ended. Blocks."""
         files.sweep(self._folder)
 
-    def look(self) -> None:
-        """See what has changed in the folder. Blocks; only what has changed is read."""
-        with self._looking:
-            try:
-                names = files.ids(self._folder)
-            except OSError as error:
-                log.warning("the voices in %s cannot be read: %s", self._folder, error.strerror)
-                return
-            found: dict[str, _Known] = {}
-            for id_ in names:
-                stamp, before = files.stamp(self._folder, id_, self.family), self._kept.get(id_)
-                if before is not None and before.stamp == stamp:
-                    found[id_] = before
-                elif (self._folder / id_).is_dir():  # else it was removed just now
-                    found[id_] = _Known(self._read(id_), stamp)
-            self._kept = found
+    def look(self, *, wait: bool = True) -> None:
+        """See what has changed in the folder. Blocks; only what has changed is read.
+
+        Args:
+            wait: if another thread is looking, until it has seen everything; else leave it to that one.
+        """
+        if not self._looking.acquire(blocking=wait):
+            return
+        try:
+            self._kept = {id_: self._known(id_) for id_ in files.ids(self._folder) if (self._folder / id_).is_dir()}
+        except OSError as error:
+            log.warning("the voices in %s cannot be read: %s", self._folder, error.strerror)
+        finally:
+            self._looking.release()
+
+    def _known(self, id_: str) -> _Known:
+        stamp, before = files.stamp(self._folder, id_, self.family), self._kept.get(id_)
+        return before if before is not None and before.stamp == stamp else _Known(self._read(id_), stamp)
 
     def _read(self, id_: str) -> Entry:
         try:
@@ -206,7 +208,7 @@ class Shelf:
         """See Catalogue. It looks again for one that it does not know, which may have been added meanwhile."""
         entry = self.find(name)
         if entry is None:
-            self._all.look()
+            self._all.look(wait=False)
             entry = self.find(name)
         return entry.voice if entry else None
 

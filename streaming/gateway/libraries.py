@@ -61,7 +61,7 @@ class Choices:
 
 
 class Libraries:
-    """The voices and characters of a server.
+    """The voices and characters of a server. To make it blocks: all that there is is read, before anybody calls.
 
     Args:
         folder: the data folder; it need not exist.
@@ -78,6 +78,8 @@ class Libraries:
         activity: ActivityModel[Any],
     ) -> None:
         self.voices = voices.Voices(folder / VOICES, model.capabilities)
+        self.voices.tidy()
+        self.voices.look()
         self._characters = of_characters
         self._hear = partial(probabilities_of, activity, timing=model.timing)
         self._maker = VoiceMaker(model)
@@ -89,11 +91,6 @@ class Libraries:
     def of(self, owner: str | None) -> Choices:
         """What an account may choose from; see Account.owner."""
         return Choices(self.voices.of(owner), self._characters.of(owner))
-
-    async def open(self) -> None:
-        """Tidy up, and see what there is."""
-        await asyncio.to_thread(self.voices.tidy)
-        await self.look()
 
     async def look(self) -> None:
         """See which voices came and went meanwhile; those made for another model are prepared for this one."""

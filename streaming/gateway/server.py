@@ -116,7 +116,7 @@ class Gateway:
         worker.start()
         libraries = Libraries(self._config.data_folder, self._characters, model, activity)
         self._service = _Service(worker, shared, Metrics(model.timing.output_rate), libraries)
-        self._keep(libraries.open())
+        self._keep(libraries.look())
 
     async def stop(self) -> None:
         """End every call with a word of why, then the engine."""

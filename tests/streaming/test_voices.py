@@ -231,3 +231,11 @@ def test_what_cannot_be_read_once_it_was_prepared_is_given_up(library: Voices, m
     library.prepared(made, Voice("Mine"))
     assert not library.unprepared()
     assert "cannot be read" in (library.kept()[0].problem or "")
+
+
+def test_who_may_not_wait_does_not_wait_for_another_who_looks(library: Voices, tmp_path: Path) -> None:
+    other = Voices(tmp_path / "voices", CAN)
+    add(other.of(None), other, "Added")
+    with library._looking:
+        assert library.of(None).voice("Added") is None  # and not a wait for ever
+    assert library.of(None).voice("Added") is not None

@@ -54,7 +54,6 @@ async def make(library: Libraries, name: str, owner: str | None = None, *, share
 
 
 async def test_an_account_chooses_among_its_own_and_what_is_shared(library: Libraries, tmp_path: Path) -> None:
-    await library.open()
     hers, both = await make(library, "Hers", "ann"), await make(library, "Both", "ann", shared=True)
     characters = Characters(tmp_path / libraries.CHARACTERS)
     made = characters.of("ann").save(Character("", "Ada", "You are Ada.")).character
@@ -70,7 +69,7 @@ async def test_a_voice_is_made_away_from_the_event_loop_and_the_engine(tmp_path:
     await make(library, "Mine")
     other = opened(tmp_path, model)
     await make(other, "Second")
-    await other.open()
+    await other.look()
     async with asyncio.timeout(10):
         while other.voices.unprepared():  # noqa: ASYNC110  nothing tells of it
             await asyncio.sleep(0.01)
@@ -110,10 +109,14 @@ async def test_what_takes_too_long_is_given_up(library: Libraries, monkeypatch: 
     assert library.voices.kept() == []
 
 
-async def test_a_start_clears_what_an_earlier_one_left_half_done(library: Libraries, tmp_path: Path) -> None:
+async def test_a_start_clears_what_an_earlier_one_left_half_done_and_finds_the_rest(
+    library: Libraries, tmp_path: Path
+) -> None:
     folder = tmp_path / libraries.VOICES
-    await make(library, "Mine")
+    made = await make(library, "Mine")
     (folder / ".new-1").mkdir()
     os.utime(folder / ".new-1", (0, 0))
-    await library.open()
-    assert [path.name for path in folder.iterdir()] == [library.voices.kept()[0].id]
+    again = opened(tmp_path, Cloner())
+    assert [path.name for path in folder.iterdir()] == [made]
+    assert "Mine" in again.of(None).voices()
+    again.stop()
