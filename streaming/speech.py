@@ -44,7 +44,7 @@ class Reading:
         """of the text, as the model counted them; complete at the end"""
         self._engine = engine
         self._clock = clock
-        self._pipeline = Pipeline(self.id, engine, clock, lambda _: None)
+        self._pipeline = Pipeline(self.id, engine, clock, lambda _: None, background=True)
         self.deliver: Callable[[Result], None] = self._pipeline.deliver
 
     async def speech(self, script: Script) -> AsyncGenerator[SpeechDelta]:

@@ -78,6 +78,8 @@ class Job:
     work: Work
     due_s: float = 0.0
     """when the person will notice that it is late, on the session's clock"""
+    background: bool = False
+    """nobody is on the line for whom it is done: it does not come between two jobs of a call"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

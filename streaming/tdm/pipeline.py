@@ -44,14 +44,22 @@ class Engine(Protocol):
 class Pipeline:
     """Turns awaitable calls into jobs, and drives the steps of an answer."""
 
-    def __init__(self, session_id: str, engine: Engine, clock: Clock, lost: Callable[[str], None]) -> None:
-        """Open the line; lost is called with the reason when work failed whose result nobody waits for."""
+    def __init__(
+        self, session_id: str, engine: Engine, clock: Clock, lost: Callable[[str], None], *, background: bool = False
+    ) -> None:
+        """Open the line.
+
+        Args:
+            lost: called with the reason when work failed whose result nobody waits for.
+            background: see Job.
+        """
         self.turn = 0
         """the number that guards barge-in (law 8)"""
         self._session_id = session_id
         self._engine = engine
         self._clock = clock
         self._lost = lost
+        self._background = background
         self._count = 0
         self._waiting: dict[int, tuple[int, asyncio.Future[tuple[Delta, ...]]]] = {}
 
@@ -69,7 +77,7 @@ class Pipeline:
             return future
         self._waiting[self._count] = (self.turn, future)
         due_s = self._clock.now_s() + due_in_s
-        self._engine.submit(Job(self._session_id, self._count, self.turn, work, due_s))
+        self._engine.submit(Job(self._session_id, self._count, self.turn, work, due_s, self._background))
         return future
 
     def tell(self, work: Work) -> None:

@@ -22,6 +22,11 @@ class Scheduler:
     def __len__(self) -> int:
         return sum(map(len, self._queues.values()))
 
+    @property
+    def only_background(self) -> bool:
+        """Nothing waits that is for a call."""
+        return all(queue[0].background for queue in self._queues.values() if queue)
+
     def add(self, job: Job) -> None:
         """Queue a job behind the others of its session."""
         self._queues.setdefault(job.session_id, deque()).append(job)

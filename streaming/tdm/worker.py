@@ -11,6 +11,10 @@ from omni.types import Delta, Unit
 from streaming.tdm.jobs import Begin, Close, Done, Failed, Job, Listen, MarkState, Open, Result, Rewind, Step, Truncate
 from streaming.tdm.scheduler import Scheduler
 
+LINGER_S = 0.03
+"""after work for a call, its next job is waited for so long before work in the background: results cross the event
+loop meanwhile, and an answer of many short jobs must not wait for that work at each of them"""
+
 log = logging.getLogger(__name__)
 
 
@@ -26,7 +30,7 @@ class Worker(Generic[StateT]):
     submit() and cancel() may be called from any thread; deliver is called on the engine's thread.
     """
 
-    def __init__(self, model: OmniModel[StateT], deliver: Callable[[Result], None]) -> None:
+    def __init__(self, model: OmniModel[StateT], deliver: Callable[[Result], None], linger_s: float = LINGER_S) -> None:
         self.timing = model.timing
         self.capabilities = model.capabilities
         self._model = model
@@ -34,6 +38,9 @@ class Worker(Generic[StateT]):
         self._scheduler = Scheduler(model.capabilities.max_batch)
         self._slots: dict[str, _Slot[StateT]] = {}
         self._changed = threading.Condition()
+        self._linger_s = linger_s
+        self._worked_for_call = False
+        """the last batch was not in the background"""
         self._running = False
         self._thread: threading.Thread | None = None
 
@@ -71,6 +78,7 @@ class Worker(Generic[StateT]):
         """Run one batch here and now. False: there was nothing to do."""
         with self._changed:
             batch = self._scheduler.next_batch()
+            self._worked_for_call = not all(job.background for job in batch)
         if batch and all(job.session_id in self._slots for job in batch):
             self._execute(batch)
         else:  # one is being opened, or is not open and fails alone
@@ -82,9 +90,14 @@ class Worker(Generic[StateT]):
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: not self._running or len(self._scheduler) > 0)
-                if not len(self._scheduler):
+                if self._worked_for_call:
+                    self._changed.wait_for(self._need_not_linger, self._linger_s)
+                if not self._running and not len(self._scheduler):
                     return
             self.step()
+
+    def _need_not_linger(self) -> bool:
+        return not self._running or not self._scheduler.only_background
 
     def _execute(self, batch: list[Job]) -> None:
         marks: list[Mark] = []

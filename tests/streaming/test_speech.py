@@ -131,6 +131,7 @@ async def test_calls_go_first() -> None:
     room.worker.submit = noted  # type: ignore[method-assign]
     await room.read(Script("one two three"))
     urgent = [job for job in jobs if not isinstance(job.work, Close)]
+    assert all(job.background for job in urgent)
     assert {job.due_s for job in urgent} == {room.clock.now_s() + DUE_S}
     # a job of a call that came later is taken first
     room.worker.submit(Job("speech", 1, 0, Open("", None), DUE_S))

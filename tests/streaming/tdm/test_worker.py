@@ -5,7 +5,21 @@ from collections.abc import Sequence
 
 from omni.model import Phase, RowsError
 from omni.types import Delta, Reply, TextDelta, Unit
-from streaming.tdm.jobs import Begin, Close, Done, Failed, Job, Listen, MarkState, Open, Result, Rewind, Step, Work
+from streaming.tdm.jobs import (
+    Begin,
+    Close,
+    Done,
+    Failed,
+    Job,
+    Listen,
+    MarkState,
+    Open,
+    Result,
+    Rewind,
+    Step,
+    Truncate,
+    Work,
+)
 from streaming.tdm.worker import Worker
 from tests.fakes import ScriptedModel, ScriptedState, say
 
@@ -133,3 +147,49 @@ def test_what_is_queued_is_done_before_it_stops() -> None:
     worker.stop()
     assert worker.n_sessions == 0
     assert not model.states
+
+
+class Thread:
+    """The engine in its thread, which lingers for as long as a test may take. What it did is noted."""
+
+    def __init__(self, chain: int) -> None:
+        self.done: list[str] = []
+        self.over = threading.Event()
+        self._left = chain
+        # a step for nobody in particular; only its order is looked at
+        self.worker: Worker[ScriptedState] = Worker(ScriptedModel(), self._deliver, linger_s=20.0)
+
+    def _deliver(self, result: Result) -> None:
+        self.done.append(result.job.session_id)
+        if result.job.session_id != "call":
+            return
+        self._left -= 1
+        if not self._left:
+            self.over.set()
+            return
+        # as over the event loop: the next job comes a little after the engine has gone on
+        threading.Timer(0.02, self.worker.submit, (Job("call", 99, 0, Truncate(0.0)),)).start()
+
+
+def test_work_in_the_background_does_not_come_between_the_jobs_of_an_answer() -> None:
+    thread = Thread(chain=5)
+    thread.worker.submit(Job("call", 1, 0, Open("", None)))
+    thread.worker.submit(Job("text", 1, 0, Open("", None), 10.0, background=True))
+    thread.worker.submit(Job("text", 2, 0, Truncate(0.0), 10.0, background=True))
+    thread.worker.start()
+    assert thread.over.wait(20)
+    thread.worker.stop()
+    assert thread.done == [*["call"] * 5, "text", "text"]
+
+
+def test_work_in_the_background_is_done_when_nobody_calls_and_a_line_that_is_cut_stops_nothing() -> None:
+    thread = Thread(chain=2)
+    thread.worker.start()
+    thread.worker.submit(Job("call", 1, 0, Open("", None)))
+    thread.worker.submit(Job("text", 1, 0, Step(Phase.THINK), 10.0, background=True))
+    thread.worker.cancel("text", before_turn=1)
+    assert thread.over.wait(20)
+    thread.worker.submit(Job("call", 3, 0, Close()))
+    thread.worker.submit(Job("text", 2, 1, Open("", None), 10.0, background=True))
+    thread.worker.stop()
+    assert thread.done == ["call", "call", "text"]
