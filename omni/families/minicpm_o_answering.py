@@ -146,11 +146,15 @@ class Answering:
                 self._synthesis().end(speech)
         return self._deltas(state, answer, text)
 
-    def _deltas(self, state: State, answer: Answer, text: str) -> list[Delta]:
+    def _deltas(self, state: State, answer: Answer, text: str) -> list[Delta] | Exception:
         deltas: list[Delta] = [TextDelta(text, last=answer.written)] if text or answer.written else []
         if answer.written:
             state.standing = answer.standing
-            deltas += answer.calls.of(answer.reply.tools) if offers(answer.reply) else ()
+            calls = answer.calls.of(answer.reply.tools) if offers(answer.reply) else ()
+            if answer.completed and answer.calls.bodies and not calls and not answer.n_characters:
+                # Better than to say nothing at all: it can be asked again.
+                return ValueError("the language model asked for a function in words that are no call; ask again")
+            deltas += calls
             if not answer.speaks:
                 deltas.append(answer.close())
         return deltas

@@ -7,7 +7,7 @@ import torch
 
 from omni.families import minicpm_o_answering
 from omni.families.minicpm_o import MiniCpmO
-from omni.model import Phase
+from omni.model import Phase, RowsError
 from omni.text.decoding import Decoding, recite
 from omni.text.llm import LanguageModel
 from omni.text.template import SPEECH_START
@@ -99,6 +99,16 @@ def test_a_broken_call_is_neither_made_nor_spoken(model: MiniCpmO, writes: Write
     heard, calls = calls_of(model, Reply(tools=(WEATHER,)))
     assert heard.said == heard.text == "A dog."
     assert calls == []
+
+
+def test_an_answer_that_is_nothing_but_a_broken_call_fails(model: MiniCpmO, writes: Writes) -> None:
+    writes("<tool_call>\nweather in Ulm\n</tool_call><|im_end|>")
+    with pytest.raises(RowsError, match="no call; ask again"):
+        calls_of(model, Reply(tools=(WEATHER,)))
+    # cut at its limit, it may have been going to be one
+    writes("<tool_call>\nweather in Ulm")
+    heard, calls = calls_of(model, Reply(tools=(WEATHER,)))
+    assert (calls, heard.end and heard.end.reason) == ([], "max_tokens")
 
 
 @pytest.mark.parametrize("reply", [Reply(), Reply(tools=(WEATHER,), tool_choice="none"), Reply(tools=(TIME,))])
