@@ -13,7 +13,7 @@ from omni.model import Phase
 from omni.packaged.recogniser import Recogniser
 from omni.packaged.synthesizer import Synthesizer
 from omni.timing import Timing
-from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit
+from omni.types import FASTEST, SLOWEST, Delta, Pcm, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit
 
 pytestmark = pytest.mark.models
 
@@ -53,9 +53,9 @@ def ask(nano: Nano, state: State, speaker: Synthesizer, question: str) -> Transc
     return transcript
 
 
-def answer(nano: Nano, state: State) -> tuple[str, Pcm]:
+def answer(nano: Nano, state: State, reply: Reply | None = None) -> tuple[str, Pcm]:
     """Its answer, as text and sound."""
-    nano.begin(state, Reply())
+    nano.begin(state, reply or Reply())
     text, sounds = "", []
     for _ in range(100):
         for phase in (Phase.THINK, Phase.SPEAK):
@@ -122,3 +122,26 @@ def test_an_answer_goes_on_after_somebody_spoke_over_it(nano: Nano, speaker: Syn
         texts.append(text)
     assert texts[0] == texts[1]
     assert "tea" in plain(texts[0])
+
+
+@pytest.mark.parametrize("speed", [SLOWEST, FASTEST])
+def test_given_words_are_understood_at_any_speed(nano: Nano, ears: Recogniser, speed: float) -> None:
+    words = "There was nobody in the room when I opened the door."
+    _, plain_pcm = answer(nano, nano.open("", None), Reply(says=words))
+    _, pcm = answer(nano, nano.open("", None), Reply(says=words, speed=speed))
+    assert len(pcm) == pytest.approx(len(plain_pcm) / speed, rel=0.15)
+    utterance = ears.open()
+    utterance.add(heard_as(pcm))
+    heard = plain(utterance.transcribe())
+    assert sum(word in heard for word in plain(words)) >= len(plain(words)) - 2
+
+
+def test_a_spoken_wish_is_heeded(nano: Nano, speaker: Synthesizer) -> None:
+    state = nano.open("You are Flint, a pirate.\nUser: Who are you?\nYou: I be Flint, matey!", None)
+    ask(nano, state, speaker, "Who are you?")
+    text, before = answer(nano, state)
+    assert text == "I be Flint, matey!"
+    ask(nano, state, speaker, "Could you speak more slowly, please?")
+    assert answer(nano, state)[0] == "Okay, I will speak more slowly."
+    ask(nano, state, speaker, "Who are you?")
+    assert len(answer(nano, state)[1]) > 1.1 * len(before)
