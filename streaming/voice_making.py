@@ -119,7 +119,9 @@ class VoiceMaker:
             voices.unfit(entry, f"the model failed: {type(error).__name__}: {error}")
 
     def _prepare(self, record: Record, reference: Pcm, rate: int) -> Voice:
-        heard = resampled(reference, rate, self._model.timing.input_rate)
+        input_rate = self._model.timing.input_rate
+        # there and back, rates may round to a sample more than a family takes
+        heard = resampled(reference, rate, input_rate)[: round(LONGEST_S * input_rate)]
         return replace(self._model.prepare_voice(record.name, heard), language=record.language)
 
 

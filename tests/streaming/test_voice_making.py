@@ -6,10 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from omni.audio.reference import Checks, Reference
 from omni.packaged.files import MissingModelError
 from omni.types import Pcm, Voice
 from streaming import voice_making
-from streaming.voice_making import LIMITS, Made, VoiceMaker, check_recording, checks_object, similarity_object
+from streaming.voice_making import (
+    LIMITS,
+    Made,
+    Recording,
+    VoiceMaker,
+    check_recording,
+    checks_object,
+    similarity_object,
+)
 from streaming.voices import VoiceError, Voices, Wish
 from tests.fakes import ScriptedModel
 from tests.recordings import RATE, hum, loudness, wav
@@ -67,6 +76,14 @@ def test_a_recording_becomes_a_voice(library: Voices) -> None:
         "level_db",
         "above_noise_db",
     }
+
+
+def test_the_longest_recording_is_no_sample_too_long_for_a_family(library: Voices) -> None:
+    model = Cloner()
+    longest = hum(LIMITS["longest_s"] + 1 / 11_025, rate=11_025)
+    recording = Recording(Reference(longest, Checks(20.0, 0.0, 0.0, -20.0, 40.0)), 11_025)
+    VoiceMaker(model).make(library.of(None).record_of(Wish("New", "self")), recording)
+    assert len(model.given[0]) == LIMITS["longest_s"] * model.timing.input_rate
 
 
 def test_a_model_may_tell_how_like_its_recording_a_voice_is() -> None:
