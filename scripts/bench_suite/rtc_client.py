@@ -17,6 +17,7 @@ from aiortc.rtp import RtpPacket
 from av import Packet
 
 from scripts.bench_suite.client import Caller
+from streaming.gateway.webrtc_backlog import keep_up
 from streaming.gateway.webrtc_peer import EVENTS, replace_jitter_buffer
 
 CONNECT_S = 30.0
@@ -125,6 +126,7 @@ async def rtc_call(
         connection.addTrack(track)
         replace_jitter_buffer(connection.getTransceivers()[0].receiver, ear)
         await connection.setLocalDescription(await connection.createOffer())
+        keep_up(connection)  # as a browser does, which reads in a thread of its own
         offer = connection.localDescription.sdp
         async with http.post(f"{address}/v1/realtime/calls", data=offer, headers=_SDP) as reply:
             answer = await reply.text()

@@ -23,6 +23,7 @@ from omni.timing import Timing
 from streaming.commands import AppendImage
 from streaming.events import Closed, Event
 from streaming.gateway.call import CLOSE_S
+from streaming.gateway.webrtc_backlog import keep_up
 from streaming.gateway.webrtc_camera import CODECS, Camera
 from streaming.gateway.webrtc_link import Channel, Inbox
 from streaming.gateway.webrtc_microphone import Microphone
@@ -133,6 +134,7 @@ class Peer:
     async def answer(self) -> str:
         """The SDP answer, with all candidates in it."""
         await self._connection.setLocalDescription(await self._connection.createAnswer())
+        keep_up(self._connection)
         return with_declined(self._connection.localDescription.sdp, self._declined)
 
     async def opened(self) -> None:
@@ -217,7 +219,10 @@ class Peer:
         elif state == "closed":
             self._inbox.end(Closed("client", "the client hung up"))
             self._opened.set()
-            if self._aborting is None:  # else aiortc would try again and again to send what is on its way
+            if self._connection.sctp is not None:
+                # else it would send again, and fail in a task that nobody asks how it went
+                self._connection.sctp._t3_cancel()
+            if self._aborting is None:
                 self._aborting = asyncio.create_task(self.hang_up())
         elif state == "connected" and not self._has_channel:
             self._opened.set()
