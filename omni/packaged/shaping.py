@@ -6,7 +6,7 @@ is found by trying, with the speaker encoder as the judge. It stays one voice of
 accent and the manner of speaking are not the recorded person's.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,11 +15,13 @@ import soxr
 
 from omni.packaged.likeness import WINDOW, Likeness
 from omni.packaged.pitch import pitches
+from omni.packaged.rhythm import syllables_per_s
 from omni.packaged.search import Vector, minimise
 from omni.packaged.synthesizer import Synthesizer
 from omni.packaged.timbre import Floats, Timbre, between, coefficients, heard, loud
 from omni.packaged.voices import (
     BUILT_IN,
+    FORMANTS,
     MELODIES,
     PITCHES,
     Shape,
@@ -43,13 +45,15 @@ _SHORTEST_S = 1.0
 """of voiced speech, to measure a voice by"""
 _FORMANTS = (0.74, 0.79, 0.84, 0.9, 0.96, 1.02, 1.1, 1.18)
 """vocal tracts that are tried first"""
+_MELODIES, _PACES = (0.5, 1.5), (0.85, 1.2)
+"""bounds of what is measured: some seconds of speech tell of a mood as well as of a voice"""
 _N_MORE = 6
 """of the timbre's coefficients, the broadest, are searched for as well"""
 _START, _STEP, _LOW, _HIGH = np.array(
     [
         (0, 0.06, -0.2, 0.2),  # pitch, octaves off the measured one
         (0, 0.2, -0.5, 0.5),  # melody, the same
-        (0, 0.06, -0.45, 0.4),  # formants, octaves
+        (0, 0.06, *np.log2(FORMANTS)),  # formants, octaves
         (0, 2, -6, 8),  # breath, dB
         (0.7, 0.15, 0, 1),  # share of the change in how spectra vary
         (0.8, 0.15, 0, 1.1),  # share of the change in their mean
@@ -58,7 +62,7 @@ _START, _STEP, _LOW, _HIGH = np.array(
 ).T
 """what is searched for: where from, how far at first, and within which bounds"""
 _IS_FORMANTS = np.arange(len(_START)) == 2
-_ROUNDS, _PER_ROUND = 12, 12
+_ROUNDS, _PER_ROUND = 10, 12
 _FAR = 0.0002
 """cost of a number that is one step away from where it was measured, in similarity"""
 
@@ -72,7 +76,8 @@ class _Wanted:
     """[G, K] coefficients of its spectra, in the terms of the synthesizer's"""
     pitch: float
     melody: float
-    """factors that make the synthesizer's pitch and melody its own"""
+    pace: float
+    """factors that make the synthesizer's pitch, melody and pace its own"""
 
 
 class Shaping:
@@ -87,6 +92,7 @@ class Shaping:
         """
         self._likeness = Likeness()
         self._spectra, _ = synthesizer.spectra(_SAMPLE, 1.0)
+        self._syllables_per_s = syllables_per_s(_input(self._spectra, Shape()))
 
     def voice(self, name: str, reference: Pcm) -> Voice:
         """The synthesizer's voice, made as like the reference [S] at Timing.input_rate as can be; some 10 s.
@@ -113,7 +119,8 @@ class Shaping:
         found = minimise(costs, start, step=_STEP, low=_LOW, high=_HIGH, rounds=_ROUNDS, per_round=_PER_ROUND)
         shape, timbre = self._made(found, wanted)
         after = float(wanted.print @ self._likeness.print_of(_input(self._spectra, shape, timbre)))
-        voice = shaped(name, shape, timbre)
+        # the judge hears no pace, so it is not searched for
+        voice = shaped(name, replace(shape, pace=wanted.pace), timbre)
         return Voice(name, state={**voice.state, "likeness": np.array([before, after], np.float32)})
 
     def _measured(self, reference: Pcm) -> _Wanted:
@@ -133,7 +140,8 @@ class Shaping:
             self._likeness.print_of(reference),
             heard(reference) - offset,
             shape.pitch,
-            float(np.clip(spread / own_spread, 0.5, 1.5)),
+            float(np.clip(spread / own_spread, *_MELODIES)),
+            float(np.clip(syllables_per_s(reference) / self._syllables_per_s, *_PACES)),
         )
 
     def _made(self, candidate: Vector, wanted: _Wanted) -> tuple[Shape, Timbre]:

@@ -37,6 +37,10 @@ _N_PHONEMES = 400
 _N_WORDS = 40
 """words given to the g2p at once; its rules slow down on more"""
 
+_OWN_PACES = (0.6, 1.05)
+"""paces at which the network speaks well: beyond, it swallows phonemes (at 1.5 the recogniser misses 22 % of the
+words), and its frames are drawn together or apart instead (none missed)"""
+
 _LOUDNESS = 10 ** (-20 / 20)
 """root mean square of the voiced parts, full scale 1"""
 _LOUDEST_GAIN = 10 ** (18 / 20)
@@ -114,15 +118,18 @@ class Synthesizer:
         return replace(spoken, pcm=_bent(spoken.pcm * np.float32(np.clip(manner.loudness, *_LOUDNESSES))))
 
     def spectra(self, phonemes: str, pace: float) -> tuple[Spectra, npt.NDArray[np.int64]]:
-        """What the network makes of phonemes in its alphabet, and the step at which each ends. On any thread.
+        """What the network makes of phonemes in its alphabet, and the step of
+        the network at which each ends. On any thread.
 
         Args:
             phonemes: of which the network knows all; at most 400.
             pace: factor on the speed.
         """
         ids = np.array([[0, *(self._ids[phoneme] for phoneme in phonemes), 0]], np.int64)
-        outputs = self._network.run(None, {"ids": ids, "speed": np.array([pace], np.float32)})
-        return Spectra(*(output[0] for output in outputs[:6])), outputs[6].reshape(-1)
+        own_pace = min(max(pace, _OWN_PACES[0]), _OWN_PACES[1])
+        outputs = self._network.run(None, {"ids": ids, "speed": np.array([own_pace], np.float32)})
+        spectra = Spectra(*(output[0] for output in outputs[:6]))
+        return spectra if pace == own_pace else spectra.paced(pace / own_pace), outputs[6].reshape(-1)
 
     def _render(self, reading: Reading, shape: Shape, timbre: Timbre | None) -> tuple[Pcm, list[int]]:
         """Sound of a reading with the silence around it, and the sample at which each of its words starts."""

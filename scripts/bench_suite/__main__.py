@@ -13,7 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import orjson
 
-from scripts.bench_suite import answers, barge_in, gateway, latency, pauses, stages, startup
+from scripts.bench_suite import answers, barge_in, gateway, latency, pauses, stages, startup, voices
 from scripts.bench_suite.material import load_material
 from scripts.bench_suite.report import Findings, Row, as_json, table
 from scripts.bench_suite.server import Server, omni_server
@@ -21,7 +21,7 @@ from scripts.bench_suite.speakers import speakers
 from streaming.gateway.models import DeviceError
 
 WITH_SERVER = ("latency", "pauses", "answers", "speech", "barge_in")
-BENCHES = (*WITH_SERVER, "stages", "gateway", "calls", "network")
+BENCHES = (*WITH_SERVER, "stages", "voices", "gateway", "calls", "network")
 
 
 def parsed() -> argparse.Namespace:
@@ -52,18 +52,18 @@ def parsed() -> argparse.Namespace:
 
 async def with_server(server: Server, what: set[str], options: argparse.Namespace) -> Findings:
     """Everything that needs `omni serve`, on one server, the memory it takes at the end included."""
-    material, voices = load_material(), speakers(99)
+    material, everybody = load_material(), speakers(99)
     found = Findings()
     for silence_ms in options.silence_ms:
         if "latency" in what:
             few = speakers(options.voices)
             found.add(await latency.measure(server, material, few, silence_ms, options.questions))
         if "pauses" in what:
-            found.add(await pauses.measure(server, material, voices, silence_ms))
+            found.add(await pauses.measure(server, material, everybody, silence_ms))
     if what & {"answers", "speech"}:
-        found.add(await answers.measure(server, material, voices, options.silence_ms[0]))
+        found.add(await answers.measure(server, material, everybody, options.silence_ms[0]))
     if "barge_in" in what:
-        found.add(await barge_in.measure(server, material, voices, options.silence_ms[0], options.trials))
+        found.add(await barge_in.measure(server, material, everybody, options.silence_ms[0], options.trials))
     found.rows.append(Row("resident memory after all that", server.rss_mb(), "MiB", 1))
     return found
 
@@ -77,6 +77,8 @@ def main() -> int:
     if "stages" in what:
         found.add(startup.measure())
         found.add(stages.measure(load_material(), speakers(99)))
+    if "voices" in what:
+        found.add(voices.measure(load_material()))
     if what & set(WITH_SERVER):
         with omni_server() as server:
             found.add(asyncio.run(with_server(server, what, options)))

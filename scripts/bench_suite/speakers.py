@@ -128,7 +128,22 @@ def _espeak(voice: str) -> Speaker:
     return Speaker(f"espeak-{voice}", say, lambda: shutil.which("espeak-ng") is not None)
 
 
-def _flite(voice: str) -> Speaker:
+def festival(voice: str) -> Speaker:
+    """A voice of Festival's, by the name of its function without "voice_"."""
+
+    def say(text: str, path: Path) -> None:
+        command = ["text2wave", "-eval", f"(voice_{voice})", "-o", str(path)]
+        subprocess.run(command, input=text.encode(), check=True, capture_output=True)
+
+    def available() -> bool:
+        return shutil.which("text2wave") is not None and any(Path("/usr/share/festival/voices").glob(f"*/{voice}"))
+
+    return Speaker(f"festival-{voice}", say, available)
+
+
+def flite(voice: str) -> Speaker:
+    """A voice that is built into flite."""
+
     def say(text: str, path: Path) -> None:
         subprocess.run(["flite", "-voice", voice, "-t", text, "-o", str(path)], check=True, capture_output=True)
 
@@ -155,7 +170,7 @@ def _piper() -> Speaker:
     return Speaker("piper-joe", say, available)
 
 
-ALL_SPEAKERS = (_piper(), _flite("slt"), _espeak("en-us"), _flite("rms"), _espeak("en-gb+f3"), _flite("awb"))
+ALL_SPEAKERS = (_piper(), flite("slt"), _espeak("en-us"), flite("rms"), _espeak("en-gb+f3"), flite("awb"))
 """In the order in which they are used; the list was fixed before any of them was transcribed."""
 
 

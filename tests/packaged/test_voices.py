@@ -1,7 +1,18 @@
 import numpy as np
 import pytest
 
-from omni.packaged.voices import FORMANTS, MELODIES, PACES, PITCHES, Shape, breathed, shape_pitch, shaped, stretch
+from omni.packaged.voices import (
+    FORMANTS,
+    MELODIES,
+    PACES,
+    PITCHES,
+    Shape,
+    Spectra,
+    breathed,
+    shape_pitch,
+    shaped,
+    stretch,
+)
 from omni.text.manner import Manner
 from omni.types import Voice
 
@@ -30,6 +41,19 @@ def test_a_manner_is_taken_as_far_as_it_stays_intelligible() -> None:
     for index, (low, high) in enumerate((PITCHES, MELODIES, FORMANTS, PACES)):
         assert low <= (least.pitch, least.melody, least.formants, least.pace)[index]
         assert high >= (most.pitch, most.melody, most.formants, most.pace)[index]
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.8, 1.5])
+def test_frames_are_drawn_together_or_apart(factor: float) -> None:
+    ramp = np.tile(np.arange(60, dtype=np.float32), (3, 1))
+    pitch = np.where(np.arange(60) < 30, 0, 200).astype(np.float32)
+    paced = Spectra(ramp, ramp, ramp, ramp, ramp, pitch).paced(factor)
+    n_frames = round(60 / factor)
+    assert paced.harmonics.shape == paced.free_phases.shape == (3, n_frames)
+    assert paced.noise[0] == pytest.approx(np.linspace(0, 59, n_frames), abs=1e-4)
+    # no pitch that nobody has, halfway from none to some
+    assert set(paced.pitch.tolist()) == {0, 200}
+    assert (paced.pitch > 0).mean() == pytest.approx(0.5, abs=0.05)
 
 
 def test_stretching_moves_a_resonance() -> None:
