@@ -32,7 +32,9 @@ def wav(pcm: Pcm, rate: int = RATE, kind: str = "WAV") -> bytes:
 def encoded(pcm: Pcm, container: str, codec: str, rate: int = 48_000) -> bytes:
     """As a browser or a telephone records it: webm with libopus, mp4 with aac."""
     file = io.BytesIO()
-    with av.open(file, "w", format=container) as output:
+    # what browsers record was sent while it was made, and does not say how long it is
+    options = {"live": "1"} if container == "webm" else {}
+    with av.open(file, "w", format=container, container_options=options) as output:
         stream: Any = output.add_stream(codec, rate=rate)
         stream.layout = "mono"
         frame = av.AudioFrame.from_ndarray(pcm[None], format="flt", layout="mono")
