@@ -38,6 +38,8 @@ _COLOUR = re.compile(r"\bwhat colou?r\b.*\b(?:this|that|it|is my|is the thing)\b
 _LIGHT = re.compile(r"\bis (?:it|the light|the room|my room) (?:\w+ )?(?:dark|bright|dim|light)\b", re.I)
 _QUOTED = re.compile(r'"[^"]+"')
 _THING = re.compile(r"\b(?:perhaps|probably|may be) (?P<thing>an? [^.;,()]+)", re.I)
+_LONGEST_QUESTION = 1000
+"""characters; of a monologue, the end"""
 _LONGEST_ECHO = 12
 """words of a statement that an answer repeats"""
 _ABOUT_ME = (
@@ -99,7 +101,7 @@ def opening(message: str, instructions: str = "", earlier: Sequence[str] = (), g
         given: what the assistant said before.
     """
     note = NOTE.match(message)
-    question = message[note.end() :] if note else message
+    question = (message[note.end() :] if note else message)[-_LONGEST_QUESTION:]
     if note and (from_camera := _from_camera(note["shown"], question)):
         return Opening(from_camera, complete=True)
     persona = Persona.of(instructions)

@@ -47,6 +47,7 @@ STATIC: tuple[Message, ...] = (
 )
 """prefilled once for all sessions; a session's own instructions follow it as a second system message"""
 
+_MOST_EXAMPLES = 100
 _EXAMPLE_LINE = re.compile(r"(?P<who>user|you): *(?P<text>.*\S)", re.I)
 _FIRST_SENTENCE = re.compile(r".*?[a-z]{2}[.!](?=\s|$)", re.S)
 
@@ -75,7 +76,7 @@ class Persona:
             elif question:
                 examples.append((question, match["text"]))
                 question = ""
-        return cls("\n".join(who).strip(), tuple(examples))
+        return cls("\n".join(who).strip(), tuple(examples[:_MOST_EXAMPLES]))
 
     @property
     def reminder(self) -> str:

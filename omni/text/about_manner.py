@@ -30,6 +30,8 @@ _DEGREE = r"(?:(?:just |even )?(?:a (?:little )?bit|a little|slightly|a lot|much
 _TALK = r"(?:speak|talk|go|say (?:it|that|this|everything)|read(?: it| that| this)?|answer|be) "
 _TOO = r"you (?:are|were)(?: speaking| talking| going)? (?:much |a bit |a little |way )?too "
 _A_BIT = r"(?: a (?:little )?bit| a little| a lot| some)?"
+_LONGEST_TURN = 400
+"""characters; who says more speaks of something else"""
 _WISHES = (
     _Wish(
         rf"(?:{_TALK})?{_DEGREE}(?:slower|more slowly)|(?:speak|talk) (?:very )?slow(?:ly)?|slow (?:it )?down{_A_BIT}"
@@ -105,6 +107,8 @@ def asked_of(words: str, now: Manner) -> Asked | None:
     Returns:
         None: they do not; how people speak may be their subject all the same.
     """
+    if len(words) > _LONGEST_TURN:
+        return None
     manner, answers, n_other = now, list[str](), 0
     for clause in _clauses(words):
         # "more slowly and softly": the verb is said once

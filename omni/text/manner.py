@@ -104,6 +104,8 @@ _OTHERS = _words("user users customer caller people they he she everyone who")
 """whose speaking is not the assistant's"""
 _TOPIC = _words("about regarding concerning of")
 _JOINTS = _words("and or yet then also with in like for to at as an the your you please always when than it this")
+_LONGEST_PHRASE = 60
+"""words; what follows in a phrase is not read, for it would take long"""
 _LONGEST_LIST = 4
 """words from an adjective to its voice: "cheerful and very warm voice" """
 
@@ -120,7 +122,7 @@ def manner_of(instructions: str) -> Manner:
     """
     result, seen = AS_IT_IS, set[int]()
     for phrase in _PHRASE.split(instructions.lower().replace("’", "'")):
-        words = _WORD.findall(phrase)
+        words = _WORD.findall(phrase)[:_LONGEST_PHRASE]
         for index, share in _heard_in(words):
             if index not in seen:
                 result = result.times(_CUES[index].manner, share)

@@ -77,6 +77,10 @@ def test_other_talk_is_no_wish(words: str) -> None:
     assert asked_of(words, AS_IT_IS) is None
 
 
+def test_a_monologue_is_no_wish() -> None:
+    assert asked_of("Speak louder. " + "I was by the sea. " * 100, AS_IT_IS) is None
+
+
 def test_asked_again_it_goes_on_until_it_can_go_no_further() -> None:
     manner, paces, answers = AS_IT_IS, [1.0], []
     for _ in range(6):

@@ -96,5 +96,10 @@ def test_a_voice_stays_a_voice(text: str, description: str, share: float) -> Non
     assert 0.4 <= manner.pauses <= 3.0
 
 
+def test_endless_instructions_are_read_in_no_time() -> None:
+    assert manner_of("word " * 20_000) == AS_IT_IS
+    assert manner_of("word " * 20_000 + ". Speak slowly.").pace < 1
+
+
 def test_manners_multiply() -> None:
     assert Manner(pace=0.8).times(Manner(pace=1.25, pitch=1.1)) == Manner(pace=1.0, pitch=1.1)
