@@ -64,8 +64,9 @@ class Backlog:
         return len(data) > 1 and 127 < data[0] < 192 and data[1] & 127 in self._sound
 
 
-def keep_up(connection: RTCPeerConnection) -> None:
+def keep_up(connection: RTCPeerConnection) -> list[Backlog]:
     """Put one in the place of each protocol of a connection whose local description is set."""
+    backlogs = []
     lines = re.findall(r"^m=audio \d+ \S+ (.*)$", connection.localDescription.sdp, re.MULTILINE)
     sound = {int(number) for line in lines for number in line.split()}
     transports = {transceiver.receiver.transport for transceiver in connection.getTransceivers()}
@@ -75,5 +76,6 @@ def keep_up(connection: RTCPeerConnection) -> None:
         for protocol in transport.transport._connection._protocols:
             socket = getattr(protocol.transport, "_sock", None)
             if socket is not None:  # that of a TURN server is not its own
-                backlog = Backlog(socket.recvfrom, sound, protocol.datagram_received)
-                protocol.datagram_received = backlog  # type: ignore[method-assign, assignment]
+                backlogs.append(Backlog(socket.recvfrom, sound, protocol.datagram_received))
+                protocol.datagram_received = backlogs[-1]  # type: ignore[method-assign, assignment]
+    return backlogs

@@ -23,7 +23,7 @@ from omni.timing import Timing
 from streaming.commands import AppendImage
 from streaming.events import Closed, Event
 from streaming.gateway.call import CLOSE_S
-from streaming.gateway.webrtc_backlog import keep_up
+from streaming.gateway.webrtc_backlog import Backlog, keep_up
 from streaming.gateway.webrtc_camera import CODECS, Camera
 from streaming.gateway.webrtc_link import Channel, Inbox
 from streaming.gateway.webrtc_microphone import Microphone
@@ -92,6 +92,7 @@ class Peer:
         self._opened = asyncio.Event()
         self._has_channel = self._has_sound = False
         self._declined: list[Declined] = []
+        self._backlogs: list[Backlog] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._aborting: asyncio.Task[None] | None = None
         # one transport for everything: a second would only mean a second set of candidates
@@ -134,7 +135,7 @@ class Peer:
     async def answer(self) -> str:
         """The SDP answer, with all candidates in it."""
         await self._connection.setLocalDescription(await self._connection.createAnswer())
-        keep_up(self._connection)
+        self._backlogs = keep_up(self._connection)
         return with_declined(self._connection.localDescription.sdp, self._declined)
 
     async def opened(self) -> None:
@@ -190,9 +191,10 @@ class Peer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._connection.close()
-        if self._inbox.n_dropped:
-            log.warning("%d packets of a microphone were not taken in time, and dropped", self._inbox.n_dropped)
-            self._inbox.n_dropped = 0
+        n_dropped = self._inbox.n_dropped + sum(backlog.n_dropped for backlog in self._backlogs)
+        if n_dropped:
+            log.warning("%d packets of a microphone were not taken in time, and dropped", n_dropped)
+            self._inbox.n_dropped, self._backlogs = 0, []
 
     def _wire(self, codec: str | None) -> None:
         """Put our own ends where aiortc would decode everything into queues without a bound."""
