@@ -11,7 +11,7 @@ from omni.types import Delta, Unit
 from streaming.tdm.jobs import Begin, Close, Done, Failed, Job, Listen, MarkState, Open, Result, Rewind, Step, Truncate
 from streaming.tdm.scheduler import Scheduler
 
-LINGER_S = 0.03
+LINGER_S = 0.1
 """after work for a call, its next job is waited for so long before work in the background: results cross the event
 loop meanwhile, and an answer of many short jobs must not wait for that work at each of them"""
 
