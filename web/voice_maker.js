@@ -4,7 +4,7 @@ import { button, element, icon, showText, titleAndText } from "./dom.js";
 import { Level, barHeights } from "./meters.js";
 import { Recorder } from "./recorder.js";
 import { consentForm } from "./voice_consent.js";
-import { HINTS, MAKES, SENTENCES, sampleOf } from "./voice_words.js";
+import { HINTS, MAKES, SENTENCES, likenessWords, sampleOf } from "./voice_words.js";
 import { mediaProblem, noticeFor } from "./words.js";
 
 const WANTED_S = 10;
@@ -77,6 +77,8 @@ export class VoiceMaker {
     const pages = { check: () => this.#checkPage(), making: () => this.#makingPage(), ready: () => this.#readyPage() };
     this.body.replaceChildren(...(pages[step]?.() ?? this.#readPage()));
     this.body.dataset.step = step;
+    // what had the focus is gone: a keyboard goes on at what matters now
+    if (document.activeElement === document.body) this.body.querySelector("#record, #listen, #made")?.focus();
   }
 
   #readPage() {
@@ -129,10 +131,11 @@ export class VoiceMaker {
   #readyPage() {
     const { voice } = this.#sample;
     const words = element("p", { className: "lead", role: "status" }, `“${voice.name}” is ready, and chosen.`);
+    const likeness = element("p", { className: "hint" }, likenessWords(voice.similarity));
     const hear = button("quietly", () => this.#ports.hear("made", sampleOf(voice)), { id: "hear-made" }, "Hear it");
     const done = button("primary", () => this.#ports.made(), { id: "made" }, "Done");
     const tick = element("div", { className: "tick" }, icon("tick"));
-    return [element("div", { className: "making" }, tick, words, hear, done)];
+    return [element("div", { className: "making" }, tick, words, likeness, hear, done)];
   }
 
   #nextSentence() {

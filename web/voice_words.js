@@ -51,6 +51,13 @@ export function keptWords(name) {
   );
 }
 
+/** How near a shaped voice came to the recording, as the server measured it; nothing where it did not. */
+export function likenessWords(similarity) {
+  if (!similarity) return "";
+  const [before, after] = [similarity.before, similarity.after].map((value) => value.toFixed(2));
+  return `Likeness to the recording, measured: ${after}. The nearest voice that comes with Omni: ${before}.`;
+}
+
 /** Ways of addressing the model, in plain words. */
 export const MODES = {
   usual: "As usual",

@@ -77,6 +77,8 @@ async def test_a_voice_is_recorded_in_the_middle_of_a_call_and_speaks_from_then_
         await screenshot(page, "page-consent-phone")
         await page.get_by_role("button", name="Make the voice").click()
         await expect(page.locator(".maker")).to_contain_text("“Mara” is ready, and chosen")
+        await expect(page.locator(".maker")).to_contain_text("measured: 0.84")
+        await expect(page.get_by_role("button", name="Done")).to_be_focused()
         update = await server.message("session.update")
         assert update["session"] == {"type": "realtime", "audio": {"output": {"voice": {"id": "v1"}}}}
         n_before = len(server.received)
