@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ def quick(synthesizer: Synthesizer) -> Iterator[Shaping]:
         patch.setattr(shaping, "_ROUNDS", 2)
         patch.setattr(shaping, "_PER_ROUND", 4)
         patch.setattr(shaping, "_FORMANTS", (0.75, 0.9, 1.1))
+        patch.setattr(shaping, "_COLOURS", (1.0,))
         patch.setattr(shaping, "_SAMPLE", shaping._SAMPLE.partition(".")[0])
         yield Shaping(synthesizer)
 
@@ -76,6 +78,19 @@ def test_the_same_reference_makes_the_same_voice(quick: Shaping, clips: tuple[Pc
     assert again.state.keys() == voice.state.keys() == {"shape", "timbre", "likeness"}
     for name in again.state:
         assert np.array_equal(again.state[name], voice.state[name])
+
+
+def test_what_makes_words_unintelligible_is_taken_back(
+    quick: Shaping, clips: tuple[Pcm, Pcm], voice: Voice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    missed = iter([0, 9, 9, 9])
+    monkeypatch.setattr(shaping, "Listener", lambda: SimpleNamespace(missed=lambda sounds: next(missed)))
+    plain = quick.voice("stranger", clips[0])
+    assert list(missed) == []
+    # measured pitch and pace stay; nothing that was searched for does
+    assert Shape.of(plain).pace == Shape.of(voice).pace
+    assert Shape.of(plain).breath == 0
+    assert not plain.state["timbre"].any()
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 10])
