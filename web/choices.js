@@ -48,8 +48,8 @@ export function wishesOf(settings, library) {
 
 export const nameOf = (character) => character?.name ?? "Omni";
 
-/** heart → Heart, as a name is written. */
-export const titled = (name) => name.charAt(0).toUpperCase() + name.slice(1);
+/** male_example → Male example, as a name is written. */
+export const titled = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
 
 /** Who somebody is, as a card says it under their name: to the end of the first line of what they are told. */
 export function firstLine({ name, who }) {

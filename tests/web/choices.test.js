@@ -43,7 +43,7 @@ test("before the server has told what it has, the choice is believed", () => {
 });
 
 test("names and first lines read as people write them", () => {
-  assert.equal(titled("heart"), "Heart");
+  assert.equal(titled("male_example"), "Male example");
   const line = (name, who) => firstLine({ name, who });
   assert.equal(line("Reed", "You are a retired sea captain.\nYou love storms."), "A retired sea captain.");
   assert.equal(line("Coach Maya", "You are Maya, a coach."), "A coach.");
