@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omni.text.presets import PRESETS
-from streaming.command_flags import add_character_flags, add_say_flags, add_voice_flags
+from streaming.command_flags import CommandError, add_character_flags, add_say_flags, add_voice_flags
 from streaming.config import INSTALL_CHECKPOINTS, NANO, Config, ConfigError, add_flags, load, nearest_flag
 
 _GROUPS = {
@@ -222,7 +222,7 @@ def _chat(config: Config, arguments: argparse.Namespace) -> int:
 def _voices(config: Config, arguments: argparse.Namespace) -> int:
     from streaming import logs
     from streaming.gateway import models
-    from streaming.voice_commands import CommandError, run
+    from streaming.voice_commands import run
 
     logs.configure(config.log_level, as_json=config.log_json)
     try:
@@ -237,7 +237,7 @@ def _voices(config: Config, arguments: argparse.Namespace) -> int:
 def _say(config: Config, arguments: argparse.Namespace) -> int:
     from streaming import logs
     from streaming.gateway import models
-    from streaming.speech_command import CommandError, run
+    from streaming.speech_command import run
 
     logs.configure(config.log_level, as_json=config.log_json)
     try:
@@ -252,7 +252,7 @@ def _say(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _characters(config: Config, arguments: argparse.Namespace) -> int:
-    from streaming.character_commands import CommandError, run
+    from streaming.character_commands import run
 
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     try:

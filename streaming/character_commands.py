@@ -14,12 +14,9 @@ from streaming import character_form as form
 from streaming.catalogue import Character
 from streaming.character_form import CharacterError
 from streaming.characters import Characters, Entry
+from streaming.command_flags import CommandError
 
 Editor = Callable[[Path], None]
-
-
-class CommandError(RuntimeError):
-    """What was asked for cannot be done. The message says what to do."""
 
 
 def run(folder: Path, arguments: argparse.Namespace, editor: str | None) -> None:

@@ -8,6 +8,10 @@ from streaming.config import add_flags
 PREVIEW = "Hello! This is how I sound. Ask me anything, and I will tell you what I know."
 
 
+class CommandError(RuntimeError):
+    """What was asked for cannot be done. The message says what to do."""
+
+
 def add_say_flags(parser: argparse.ArgumentParser) -> None:
     """Give `omni say` what it takes beside the configuration."""
     parser.add_argument("text", help="what is to be said; - for standard input")

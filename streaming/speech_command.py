@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 
 from omni.model import OmniModel
 from omni.types import FASTEST, SLOWEST, Voice
+from streaming.command_flags import CommandError
 from streaming.config import Config
 from streaming.files import check_place
 from streaming.gateway.libraries import VOICES
@@ -28,10 +29,6 @@ STANDARD = "-"
 """in place of a file's name, or of the text: what a shell connects"""
 
 Load = Callable[[Config], OmniModel[Any]]
-
-
-class CommandError(RuntimeError):
-    """What was asked for cannot be done. The message says what to do."""
 
 
 @dataclass(frozen=True, slots=True)

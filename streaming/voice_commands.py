@@ -15,11 +15,11 @@ from omni.packaged import voices as packaged
 from omni.packaged.activity import SileroActivity
 from omni.timing import Timing
 from streaming import speech_command
+from streaming.command_flags import CommandError
 from streaming.config import NANO, Config
 from streaming.files import FileError
 from streaming.gateway.libraries import VOICES
 from streaming.gateway.media import probabilities_of
-from streaming.speech_command import CommandError
 from streaming.voice_making import (
     MAX_BYTES,
     Made,
