@@ -215,8 +215,12 @@ class Gateway:
         if isinstance(admitted := self._admit(caller), Closed):
             await refuse(socket, RealtimeCodec("refused").encode(admitted), admitted)
             return socket
-        call = await self._begin(request)
-        await call.carry(link)
+        try:
+            call = await self._begin(request)
+        except WireError as error:  # what a secret chose may be gone since
+            await _decline(link, error)
+        else:
+            await call.carry(link)
         return socket
 
     async def _begin(
@@ -290,9 +294,7 @@ class Gateway:
                 raise WireError("call_not_found", "There is no such call; it may be over already.", "call_id")
             await call.follow(link)
         except WireError as error:
-            with contextlib.suppress(ConnectionError):
-                await link.send(RealtimeCodec("refused").encode_error(error))
-            await link.close(Closed("client", error.message), WSCloseCode.POLICY_VIOLATION)
+            await _decline(link, error)
 
     def _find(self, session_id: str, caller: Caller) -> Call | None:
         """A call of the caller's."""
@@ -312,9 +314,7 @@ class Gateway:
             call = self._calls[session_id]
             await call.resume(link, resume)
         except WireError as error:
-            with contextlib.suppress(ConnectionError):
-                await link.send(RealtimeCodec("refused").encode_error(error))
-            await link.close(Closed("client", error.message), WSCloseCode.POLICY_VIOLATION)
+            await _decline(link, error)
         except (LinkEndedError, TimeoutError):
             await link.close(Closed("client", "nothing came that says which call to go on with"))
 
@@ -378,3 +378,10 @@ class Gateway:
 def _choices(service: _Service, request: web.Request) -> Catalogue:
     """What a caller may choose from."""
     return service.libraries.of(request[http.CALLER].account.owner)
+
+
+async def _decline(link: Link, error: WireError) -> None:
+    """Close a connection that cannot have what it asks for, and say why."""
+    with contextlib.suppress(ConnectionError):
+        await link.send(RealtimeCodec("refused").encode_error(error))
+    await link.close(Closed("client", error.message), WSCloseCode.POLICY_VIOLATION)

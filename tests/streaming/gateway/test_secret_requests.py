@@ -82,6 +82,19 @@ async def test_who_calls_with_a_characters_secret_is_greeted_by_it(http: aiohttp
             assert "Captain Marlow" in place.model.states[0].instructions
 
 
+async def test_who_calls_with_the_secret_of_a_character_that_is_gone_is_told_so(http: aiohttp.ClientSession) -> None:
+    async with serving() as place:
+        await http.post(f"{place.address}/v1/characters", json={"name": "Ada", "who": "You are Ada."})
+        _, made = await ask(http, place, {"session": {"prompt": {"id": "ada"}}}, headers={})
+        await http.delete(f"{place.address}/v1/characters/ada")
+        async with call(http, place, headers={"Authorization": f"Bearer {made['value']}"}) as peer:
+            code, reason = await peer.closed()
+        assert [event["error"]["code"] for event in peer.events] == ["prompt_not_found"]
+        assert code == 1008  # a client does not try again by itself
+        assert "no character 'ada'" in reason
+        await place.empty()
+
+
 async def test_a_secret_expires_on_the_clock(http: aiohttp.ClientSession) -> None:
     clock = ManualClock()
     async with serving(Config(api_keys=("sekret",)), clock=clock) as place:
