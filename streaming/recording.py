@@ -15,6 +15,8 @@ from omni.types import Pcm
 HIGHEST_RATE = 2 * Timing().output_rate
 """Hz; what has more is brought down to this"""
 _RATES = range(8_000, 4 * HIGHEST_RATE + 1)
+_MOST_CHANNELS = 8
+"""as microphones for a room have; some formats hold hundreds, which are silent and small until they are decoded"""
 _DEMUXERS = "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,ogg,mp3,aac,flac,wav,aiff,caf,amr,asf"
 """what may be looked into: some others open further files, or addresses, that the first one names"""
 
@@ -61,13 +63,17 @@ def read_recording(data: bytes, longest_s: float) -> tuple[Pcm, int]:
 
 def _by_libsndfile(data: bytes, longest_s: float) -> tuple[list[Pcm], int]:
     with soundfile.SoundFile(io.BytesIO(data)) as file:
-        rate = _checked_rate(file.samplerate)
-        most = round(longest_s * rate)
-        # what a file says of its length may be wrong: so much is read, and no more
-        sound = file.read(most + 1, dtype="float32", always_2d=True)
-        if len(sound) > most:
-            raise TooLongError(max(file.frames / rate, longest_s))
-        return [sound.mean(axis=1, dtype=np.float32)], rate
+        rate = _checked_rate(file.samplerate, file.channels)
+        pieces: list[Pcm] = []
+        n_samples = 0
+        # a second at a time: all channels of all of it may take ten times the memory of what is wanted
+        while len(sound := file.read(rate, dtype="float32", always_2d=True)):
+            pieces.append(sound.mean(axis=1, dtype=np.float32))
+            n_samples += len(sound)
+            # what a file says of its length may be wrong
+            if n_samples > longest_s * rate:
+                raise TooLongError(max(file.frames / rate, longest_s))
+        return pieces, rate
 
 
 def _by_pyav(data: bytes, longest_s: float) -> tuple[list[Pcm], int]:
@@ -75,7 +81,8 @@ def _by_pyav(data: bytes, longest_s: float) -> tuple[list[Pcm], int]:
         with av.open(io.BytesIO(data), "r", container_options={"format_whitelist": _DEMUXERS}) as container:
             if not container.streams.audio:
                 raise RecordingError("There is no sound in the file. Record again, or choose another file.")
-            rate = _checked_rate(container.streams.audio[0].rate)
+            stream = container.streams.audio[0]
+            rate = _checked_rate(stream.rate, stream.channels)
             pieces: list[Pcm] = []
             n_samples = 0
             for piece in _mono(container, rate):
@@ -100,7 +107,11 @@ def _mono(container: InputContainer, rate: int) -> Iterator[Pcm]:
         yield piece.to_ndarray()[0]
 
 
-def _checked_rate(rate: int) -> int:
+def _checked_rate(rate: int, n_channels: int) -> int:
+    if n_channels > _MOST_CHANNELS:
+        raise RecordingError(
+            f"The file has {n_channels} channels, and {_MOST_CHANNELS} can be used. Choose another file."
+        )
     if rate not in _RATES:
         raise RecordingError(
             f"The file has {rate} samples a second, and {_RATES[0]} to {_RATES[-1]} can be used. Choose another file."

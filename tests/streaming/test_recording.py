@@ -2,7 +2,10 @@
 
 import io
 import struct
+import tracemalloc
+from typing import Any
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -71,6 +74,33 @@ def test_absurd_rates_are_refused_before_anything_is_computed(rate: int) -> None
     data[24:28] = struct.pack("<I", rate)
     with pytest.raises(RecordingError, match="samples a second"):
         read_recording(bytes(data), 10)
+
+
+def matroska(layout: str) -> bytes:
+    file = io.BytesIO()
+    with av.open(file, "w", format="matroska") as output:
+        stream: Any = output.add_stream("pcm_s16le", rate=RATE, layout=layout)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, RATE * stream.channels), np.int16), "s16", layout)
+        frame.sample_rate = RATE
+        output.mux(stream.encode(frame))
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    "data", [wav(np.zeros((800, 64), np.float32)), wav(np.zeros((800, 64), np.float32), RATE, "OGG"), matroska("22.2")]
+)
+def test_a_crowd_of_channels_is_refused_before_it_takes_memory(data: bytes) -> None:
+    with pytest.raises(RecordingError, match="channels"):
+        read_recording(data, 10)
+
+
+def test_no_more_memory_is_taken_than_for_one_channel() -> None:
+    data = wav(np.zeros((10 * RATE, 8), np.float32), RATE, "FLAC")  # 15 MB of samples in some KB
+    tracemalloc.start()
+    read_recording(data, 10)
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 * 10 * RATE * 4
 
 
 def test_samples_that_are_no_numbers_are_refused_and_loud_ones_cut() -> None:
