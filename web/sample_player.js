@@ -1,7 +1,8 @@
 // Plays one short sample at a time: a voice to be heard before it is chosen, or what was just recorded.
 
 export class SamplePlayer {
-  #audio = new Audio();
+  #context = null;
+  #source = null;
   #onChange;
   key = null; // what it plays
   phase = "silent"; // "loading", "playing"
@@ -9,32 +10,36 @@ export class SamplePlayer {
   /** @param {() => void} onChange   key or phase is another now */
   constructor(onChange) {
     this.#onChange = onChange;
-    this.#audio.onended = () => this.stop();
   }
 
-  /** Play a sample, or stop it if it is the one that plays. Throws what fetching it throws. */
+  /** Play a sample, or stop it if it is the one that plays. Throws what fetching or reading it throws. */
   async toggle(key, fetchSample) {
     const again = this.key === key;
     this.stop();
     if (again) return;
+    this.#context ??= new AudioContext();
+    this.#context.resume(); // at once: phones let a page sound only while it is being touched
     this.#set(key, "loading");
+    const wanted = new AudioBufferSourceNode(this.#context);
+    this.#source = wanted;
     try {
-      const sample = await fetchSample();
-      if (this.key !== key || this.phase !== "loading") return; // something else was asked for meanwhile
-      this.#audio.src = URL.createObjectURL(sample);
+      wanted.buffer = await this.#context.decodeAudioData(await (await fetchSample()).arrayBuffer());
+      if (this.#source !== wanted) return; // stopped, or something else was asked for meanwhile
+      wanted.onended = () => this.#source === wanted && this.stop();
+      wanted.connect(this.#context.destination);
+      wanted.start();
       this.#set(key, "playing");
-      await this.#audio.play();
     } catch (error) {
-      if (this.key !== key) return;
+      if (this.#source !== wanted) return;
       this.stop();
-      if (error.name !== "AbortError") throw error; // stopped before it had begun
+      throw error;
     }
   }
 
   stop() {
-    this.#audio.pause();
-    if (this.#audio.src) URL.revokeObjectURL(this.#audio.src);
-    this.#audio.removeAttribute("src");
+    if (this.phase === "playing") this.#source.stop();
+    this.#source = null;
+    this.#context?.suspend();
     if (this.key !== null) this.#set(null, "silent");
   }
 
