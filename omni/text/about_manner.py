@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from omni.text.manner import AS_IT_IS, Manner, manner_of
+from omni.text.manner import AS_IT_IS, Manner, manner_of, says_only_how
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class _Wish:
 
 _DEGREE = r"(?:(?:just |even )?(?:a (?:little )?bit|a little|slightly|a lot|much|way|far|still) )?"
 _TALK = r"(?:speak|talk|go|say (?:it|that|this|everything)|read(?: it| that| this)?|answer|be) "
-_TOO = r"you (?:are|were)(?: speaking| talking| going)? (?:much |a bit |a little |way )?too "
+_TOO = r"you (?:speak|talk|(?:are|were)(?: speaking| talking| going)?) (?:much |a bit |a little |way )?too "
 _A_BIT = r"(?: a (?:little )?bit| a little| a lot| some)?"
 _LONGEST_TURN = 400
 """characters; who says more speaks of something else"""
@@ -83,9 +83,11 @@ _NORMAL = (
     r"(?:speak|talk|go back to speaking|sound) (?:normal|normally|as usual|as before|like before)(?: again)?"
     r"|(?:speak |talk )?(?:in|with|at) (?:your|a) (?:normal|usual|regular) (?:voice|speed|pace|way)(?: again)?"
     r"|(?:go |switch )?back to (?:normal|your (?:normal|usual|regular) (?:voice|speed|pace))"
+    r"|(?:stop|do not|no more) (?:whisper|whispering)(?: any ?more)?"
 )
 _LIKE_THAT = "Okay, I will speak like that."
-_STYLE = r"(?:speak|talk|sound|whisper)\b.*|(?:use|put on) an? .* (?:voice|tone)"
+_STYLE = r"(?!.*\babout\b)(?:speak|talk|sound|whisper)\b.*|(?:use|put on) an? .* (?:voice|tone)"
+"""a topic, too, asks for more than a manner"""
 _POLITE = (
     r"(?:(?:hey|hi|hello|okay|ok|well|so|and|then|now|please|sorry|no|oh|yes|excuse me|just|also|try to"
     r"|(?:could|can|would|will)(?: you)?|i (?:want|need|would like) you to|you (?:should|have to|must|can))(?: |$))*"
@@ -110,9 +112,13 @@ def asked_of(words: str, now: Manner) -> Asked | None:
     if len(words) > _LONGEST_TURN:
         return None
     manner, answers, n_other = now, list[str](), 0
-    for clause in _clauses(words):
-        # "more slowly and softly": the verb is said once
-        wished = _wished(clause, manner) or (_wished(f"speak {clause}", manner) if answers else None)
+    for clause, joined in _clauses(words):
+        only_how = says_only_how(clause)
+        # "faster and faster" goes on with what went before it
+        wished = None if joined and only_how and n_other and not answers else _wished(clause, manner)
+        if wished is None and only_how and answers:
+            # "more slowly and softly": the verb is said once
+            wished = _wished(f"speak {clause}", manner)
         if wished is None:
             n_other += 1
         else:
@@ -123,15 +129,18 @@ def asked_of(words: str, now: Manner) -> Asked | None:
     return Asked(manner, None if n_other else answers[0] if len(answers) == 1 else _LIKE_THAT)
 
 
-def _clauses(words: str) -> list[str]:
-    """What was said, by clauses, without courtesy; clauses of nothing else are left out."""
+def _clauses(words: str) -> list[tuple[str, bool]]:
+    """What was said, by clauses, without courtesy, and whether an "and" joins each to the one before it.
+
+    Clauses of nothing but courtesy are left out.
+    """
     plain = words.lower().replace("’", "'")
     for short, long in (("can't", "can not"), ("cannot", "can not"), ("n't", " not"), ("'re", " are"), ("'s", " is")):
         plain = plain.replace(short, long)
     plain = plain.replace("i'd like", "i would like")
-    clauses = (" ".join(clause.split()) for clause in re.split(r"[.,;:!?—]+|\b(?:and|but|because)\b", plain))
-    bare = (_TRAIL.sub("", _COURTESY.sub("", clause, count=1)) for clause in clauses)
-    return [clause for clause in bare if clause]
+    clauses = (" ".join(clause.split()) for clause in re.split(r"[.,;:!?—]+|\b(?=and\b)|\b(?:but|because)\b", plain))
+    bare = ((_TRAIL.sub("", _COURTESY.sub("", clause, count=1)), clause.startswith("and ")) for clause in clauses)
+    return [(clause, joined) for clause, joined in bare if clause]
 
 
 def _wished(clause: str, now: Manner) -> tuple[Manner, str] | None:

@@ -111,8 +111,11 @@ _LONGEST_LIST = 4
 
 _PHRASE = re.compile(r"[.!?;\n]+|\bbut\b|, (?=(?:and )?(?:speak|talk|whisper|sound|read)\b)")
 _WORD = re.compile(r"[a-z]+(?:'[a-z]+)?")
-_LONG_PAUSES = re.compile(r"\b(?:(?:long|longer|many|dramatic|more) pauses?|pause (?:often|a lot))\b")
-_SHORT_PAUSES = re.compile(r"\b(?:no|few|short|shorter|fewer) pauses?\b")
+_PAUSES = (
+    (re.compile(r"\b(?:no|few|without|avoid|short|shorter|fewer) (?:long |longer |many )?pauses?\b"), 0.6),
+    (re.compile(r"\b(?:(?:long|longer|many|dramatic|more) pauses?|pause (?:often|a lot))\b"), 1.7),
+)
+"""words about pauses, and the factor on their length; the first that is found counts"""
 
 
 def manner_of(instructions: str) -> Manner:
@@ -127,11 +130,15 @@ def manner_of(instructions: str) -> Manner:
             if index not in seen:
                 result = result.times(_CUES[index].manner, share)
             seen.add(index)
-        spoken = _is_bare(words) or not _SPEAK.isdisjoint(words)
-        for pattern, pauses in ((_LONG_PAUSES, 1.7), (_SHORT_PAUSES, 0.6)):
-            if spoken and pattern.search(phrase):
-                result = result.times(Manner(pauses=pauses))
+        if _is_bare(words) or not _SPEAK.isdisjoint(words):
+            pauses = next((factor for pattern, factor in _PAUSES if pattern.search(phrase)), 1.0)
+            result = result.times(Manner(pauses=pauses))
     return result
+
+
+def says_only_how(text: str) -> bool:
+    """Whether nothing is said but how to speak, as in "cheerful and a bit fast"."""
+    return _is_bare(_WORD.findall(text.lower()))
 
 
 def _heard_in(words: Sequence[str]) -> Iterator[tuple[int, float]]:

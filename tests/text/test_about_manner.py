@@ -21,6 +21,8 @@ SO = "Okay, I will speak like that."
         ("Slow down a little, please.", SLOWER),
         ("You're talking too fast.", SLOWER),
         ("Not so fast!", SLOWER),
+        ("You speak too fast.", SLOWER),
+        ("You talk much too quickly.", SLOWER),
         ("Hey, can you speak more slowly so that I can understand you?", SLOWER),
         ("Can you talk faster?", FASTER),
         ("Speed up.", FASTER),
@@ -38,8 +40,12 @@ SO = "Okay, I will speak like that."
         ("Could you sound more cheerful?", SO),
         ("Use a deep voice.", SO),
         ("Speak more slowly and softly.", SO),
+        ("Speak more slowly, in a deep voice.", SO),
+        ("Can you speak a bit more slowly and a bit louder?", SO),
+        ("Stop whispering.", NORMAL),
         ("Speak slower and tell me about Paris.", None),
         ("Speak faster, what is the capital of France?", None),
+        ("Say it again, slower.", None),
     ],
 )
 def test_wishes(words: str, answer: str | None) -> None:
@@ -71,10 +77,31 @@ def test_wishes(words: str, answer: str | None) -> None:
         "It is too loud in here.",
         "Normal.",
         "Talk to me.",
+        "The train went faster and faster.",
+        "Which of them is louder and faster?",
+        "Speak in a soft voice about the moon.",
     ],
 )
 def test_other_talk_is_no_wish(words: str) -> None:
     assert asked_of(words, AS_IT_IS) is None
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        "What is fast food?",
+        "My father is sad.",
+        "The voice on the radio is quick to fade.",
+        "And tell me why the sea is calm.",
+        "And tell me a story in a deep voice.",
+    ],
+)
+def test_what_follows_a_wish_is_no_other_wish(rest: str) -> None:
+    alone, followed = asked_of("Speak slower.", AS_IT_IS), asked_of(f"Speak slower. {rest}", AS_IT_IS)
+    assert alone is not None
+    assert followed is not None
+    assert followed.manner == alone.manner
+    assert followed.answer is None
 
 
 def test_a_monologue_is_no_wish() -> None:

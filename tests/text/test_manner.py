@@ -31,6 +31,8 @@ DESCRIPTIONS = {
     "You are a butler. You speak slowly and formally, in a deep voice.": {"pace": -1, "pitch": -1},
     "warm, gentle, unhurried, with long pauses": {"pace": -1, "loudness": -1, "pauses": 1},
     "don’t speak fast": {"pace": -1},
+    "Speak with no long pauses.": {"pauses": -1},
+    "Speak without pauses.": {"pauses": -1},
     "Do not speak too loudly.": {"loudness": -1},
 }
 
