@@ -100,6 +100,11 @@ def stamp(folder: Path, id_: str, family: Family) -> tuple[tuple[int, int] | Non
     return tuple(_stamp(folder / id_ / name) for name in (_RECORD, _state_file(family)))
 
 
+def folder_stamp(folder: Path) -> tuple[int, int] | None:
+    """What changes whenever a voice comes or goes; None: there is no folder."""
+    return _stamp(folder)
+
+
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
         found = path.stat()

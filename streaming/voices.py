@@ -89,6 +89,8 @@ class Voices:
         self._kept: dict[str, _Known] = {}
         self._unfit: dict[str, str] = {}
         """of voices that this model cannot be given, why"""
+        self._stamp: object = None
+        """how the folder looked when it was read last"""
         self._looking = threading.Lock()
         self._writing = threading.Lock()
 
@@ -114,11 +116,17 @@ class Voices:
         if not self._looking.acquire(blocking=wait):
             return
         try:
+            self._stamp = files.folder_stamp(self._folder)
             self._kept = {id_: self._known(id_) for id_ in files.ids(self._folder) if (self._folder / id_).is_dir()}
         except OSError as error:
             log.warning("the voices in %s cannot be read: %s", self._folder, error.strerror)
         finally:
             self._looking.release()
+
+    def look_if_changed(self) -> None:
+        """The same if voices came or went since; else it takes no time. Waits for nobody, so that a call may ask."""
+        if files.folder_stamp(self._folder) != self._stamp:
+            self.look(wait=False)
 
     def _known(self, id_: str) -> _Known:
         stamp, before = files.stamp(self._folder, id_, self.family), self._kept.get(id_)
@@ -165,7 +173,8 @@ class Voices:
         log.warning("voice %s (%s) cannot be used: %s", entry.name, entry.id, problem)
         with self._looking:
             self._unfit[entry.id] = problem
-            self._kept.pop(entry.id, None)
+            # never changed in place: other threads go through it
+            self._kept = {id_: known for id_, known in self._kept.items() if id_ != entry.id}
         self.look()
 
     def add(self, record: Record, reference: tuple[Pcm, int], voice: Voice) -> Entry:
@@ -180,7 +189,8 @@ class Voices:
             self.of(record.owner).check_room(record.name)
             files.save(self._folder, record, reference, voice, self.family)
             self.look()
-        return self._kept[record.id].entry if record.id in self._kept else self._read(record.id)
+        known = self._kept.get(record.id)
+        return known.entry if known else self._read(record.id)
 
     def remove(self, id_: str) -> None:
         """Remove a voice, damaged or not. Calls that use it go on with it. Blocks.
@@ -205,10 +215,10 @@ class Shelf:
         return tuple(dict.fromkeys(entry.name for entry in self.list() if entry.voice is not None))
 
     def voice(self, name: str) -> Voice | None:
-        """See Catalogue. It looks again for one that it does not know, which may have been added meanwhile."""
+        """See Catalogue. For one that it does not know it looks whether any was added meanwhile."""
         entry = self.find(name)
         if entry is None:
-            self._all.look(wait=False)
+            self._all.look_if_changed()
             entry = self.find(name)
         return entry.voice if entry else None
 

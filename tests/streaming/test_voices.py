@@ -239,3 +239,16 @@ def test_who_may_not_wait_does_not_wait_for_another_who_looks(library: Voices, t
     with library._looking:
         assert library.of(None).voice("Added") is None  # and not a wait for ever
     assert library.of(None).voice("Added") is not None
+
+
+def test_a_name_that_nobody_knows_costs_a_call_nothing(library: Voices, monkeypatch: pytest.MonkeyPatch) -> None:
+    add(library.of(None), library, "Mine")
+    monkeypatch.setattr("streaming.voice_files.ids", lambda _: pytest.fail("it is asked on the event loop"))
+    assert library.of(None).voice("alloy") is None  # nothing came or went since the last look
+
+
+def test_what_one_thread_goes_through_no_other_changes(library: Voices) -> None:
+    made = add(library.of(None), library, "Mine")
+    read = library._kept
+    library.unfit(made, "it is too short")
+    assert made.id in read
