@@ -139,6 +139,8 @@ async def _form(request: web.Request) -> tuple[Mapping[str, str], bytes | None]:
                     texts[part.name] = (await _bytes(part, _MAX_TEXT_BYTES)).decode()
     except TimeoutError:
         raise VoiceError("upload_timed_out", "The recording took too long to arrive. Try again.", _SOUND) from None
+    except ConnectionError as error:  # an OSError, as is what goes wrong where voices are kept
+        raise VoiceError("upload_broken_off", "The recording did not arrive whole. Send it again.", _SOUND) from error
     except (ValueError, AssertionError) as error:  # what aiohttp says of a form that is none
         if isinstance(error, VoiceError):
             raise

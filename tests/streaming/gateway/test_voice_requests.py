@@ -273,6 +273,21 @@ async def test_what_is_no_form_is_refused(http: aiohttp.ClientSession) -> None:
                 assert (await reply.json())["error"]["code"] in {"invalid_form", "name_missing"}
 
 
+async def test_who_goes_away_while_sending_is_no_trouble_of_the_server_s(caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(model=Cloner()) as place:
+        part = (
+            b'--b\r\nContent-Disposition: form-data; name="audio_sample"; filename="a.wav"\r\n\r\n' + RECORDING[:9000]
+        )
+        head = "POST /v1/audio/voices HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 99999"
+        head += "\r\nContent-Type: multipart/form-data; boundary=b\r\n\r\n"
+        _, writer = await asyncio.open_connection("127.0.0.1", int(place.address.rpartition(":")[2]))
+        writer.write(head.encode() + part)
+        await asyncio.sleep(0.1)
+        writer.close()
+        await asyncio.sleep(0.1)
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_a_model_that_makes_none_says_so(http: aiohttp.ClientSession) -> None:
     model = ScriptedModel()
     model.capabilities = replace(model.capabilities, makes_voices=None)
