@@ -14,6 +14,8 @@ from streaming.gateway.wire.fields import MAX_TEXT_BYTES, Fields, WireError
 
 MAX_VARIABLE = 512
 """characters of what stands in one blank"""
+MAX_GREETING = 2_000
+"""characters of a greeting with its blanks filled: two minutes of speech"""
 _ROLE_PLAY = "audio_roleplay"
 """the mode for a character, where a model has it and the client named none"""
 _BLANK = re.compile(r"\{\{\s*(\w+)\s*\}\}")
@@ -68,7 +70,7 @@ def read_prompt(fields: Fields, catalogue: Catalogue, before: Prompt | None) -> 
             fields.path("id"),
         )
     filled = _filled(character, variables, fields)
-    if len(orjson.dumps(filled.instructions)) > MAX_TEXT_BYTES:
+    if len(orjson.dumps(filled.instructions)) > MAX_TEXT_BYTES or len(filled.greeting) > MAX_GREETING:
         raise WireError(
             "string_above_max_length", "With these variables the character is too long.", fields.path("variables")
         )

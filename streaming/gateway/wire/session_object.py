@@ -104,7 +104,13 @@ class SessionObject:
         named = chosen.get("model")
         aliases = (*model_aliases, named) if isinstance(named, str) else model_aliases
         opened = cls.opened(event, aliases, expires_at, catalogue)
-        return opened.merged(Fields(chosen, "session"), has_spoken=False)
+        begun = opened.merged(Fields(chosen, "session"), has_spoken=False)
+        most = event.capabilities.max_text_bytes
+        if most is not None and len(begun.settings.instructions.encode()) > most:
+            # of later ones the session says so; it opens with these, and every answer would fail
+            message = f"The instructions have more than {most} bytes, the most that this model reads; shorten them."
+            raise WireError("string_above_max_length", message, "session.instructions")
+        return begun
 
     @property
     def model(self) -> str:

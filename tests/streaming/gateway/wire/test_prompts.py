@@ -103,10 +103,11 @@ def test_what_does_not_fit_is_refused(prompt: dict[str, Any], code: str, param: 
     assert len(caught.value.message) > 20
 
 
-def test_many_blanks_cannot_make_a_character_too_long() -> None:
+@pytest.mark.parametrize(("who", "greeting"), [("{{a}}" * 1_000, ""), ("You are long.", "{{a}}" * 4)])
+def test_many_blanks_cannot_make_a_character_too_long(who: str, greeting: str) -> None:
     session = opened()
     assert isinstance(session.catalogue, Cast)
-    session.catalogue.characters["long"] = Character("long", "Long", "{{a}}" * 1_000)
+    session.catalogue.characters["long"] = Character("long", "Long", who, greeting)
     with pytest.raises(WireError, match="too long"):
         merged(session, prompt={"id": "long", "variables": {"a": "b" * 512}})
 

@@ -53,6 +53,14 @@ def test_empty_values_clear() -> None:
     assert session.notes == ()
 
 
+def test_nothing_begins_with_instructions_that_the_model_cannot_read() -> None:
+    event = replace(OPENED, capabilities=replace(OPENED.capabilities, max_text_bytes=20))
+    assert SessionObject.begun(event, (), None, {"instructions": "x" * 20}).settings.instructions == "x" * 20
+    with pytest.raises(WireError, match="20 bytes") as caught:
+        SessionObject.begun(event, (), None, {"instructions": "é" * 11})
+    assert (caught.value.code, caught.value.param) == ("string_above_max_length", "session.instructions")
+
+
 def test_an_update_with_one_wrong_field_changes_nothing() -> None:
     session = opened()
     with pytest.raises(WireError):
