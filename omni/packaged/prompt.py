@@ -48,7 +48,9 @@ STATIC: tuple[Message, ...] = (
 """prefilled once for all sessions; a session's own instructions follow it as a second system message"""
 
 _MOST_EXAMPLES = 100
-_EXAMPLE_LINE = re.compile(r"(?P<who>user|you): *(?P<text>.*\S)", re.I)
+_EXAMPLE = re.compile(
+    r"^[^\S\n]*user:(?P<asked>.*\S)\s*\n[^\S\n]*you:(?P<told>.*\S)[^\S\n]*(?:\n|\Z)", re.IGNORECASE | re.MULTILINE
+)
 _FIRST_SENTENCE = re.compile(r".*?[a-z]{2}[.!](?=\s|$)", re.S)
 
 
@@ -64,19 +66,8 @@ class Persona:
     @classmethod
     def of(cls, instructions: str) -> "Persona":
         """Read the examples out of a session's instructions."""
-        who: list[str] = []
-        examples: list[tuple[str, str]] = []
-        question = ""
-        for line in instructions.splitlines():
-            match = _EXAMPLE_LINE.fullmatch(line.strip())
-            if match is None:
-                who.append(line)
-            elif match["who"].lower() == "user":
-                question = match["text"]
-            elif question:
-                examples.append((question, match["text"]))
-                question = ""
-        return cls("\n".join(who).strip(), tuple(examples[:_MOST_EXAMPLES]))
+        examples = tuple((match["asked"].strip(), match["told"].strip()) for match in _EXAMPLE.finditer(instructions))
+        return cls(_EXAMPLE.sub("", instructions).strip(), examples[:_MOST_EXAMPLES])
 
     @property
     def reminder(self) -> str:

@@ -39,13 +39,25 @@ def test_examples_are_read_out_of_plain_lines() -> None:
     ],
 )
 def test_other_instructions_have_no_examples(text: str) -> None:
-    assert Persona.of(text).examples == ()
+    assert Persona.of(text) == Persona(text)
+
+
+def test_lines_that_are_no_example_stay_instructions() -> None:
+    text = "You: be brief.\nUser: a doctor.\nUser: hello\nYou: Ahoy!\r\nUser: busy.\nYou are kind."
+    persona = Persona.of(text)
+    assert persona.examples == (("hello", "Ahoy!"),)
+    assert persona.who == "You: be brief.\nUser: a doctor.\nUser: busy.\nYou are kind."
 
 
 def test_plain_instructions_stay_as_they_are() -> None:
     assert Persona.of("Be brief.\nBe kind, Dr. Who. And smile.").who == "Be brief.\nBe kind, Dr. Who. And smile."
     assert Persona.of("Be kind to Dr. Who. And smile.").reminder == "Be kind to Dr. Who."
     assert Persona.of("Be kind").reminder == "Be kind"
+
+
+@pytest.mark.parametrize("text", ["user:" + " " * 50_000, "user: a" + "\n" * 50_000, " " * 50_000 + "user: a"])
+def test_endless_white_space_is_read_in_no_time(text: str) -> None:
+    assert Persona.of(text).examples == ()
 
 
 @pytest.mark.parametrize(
