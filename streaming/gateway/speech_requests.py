@@ -6,7 +6,7 @@ import logging
 import math
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import aclosing, contextmanager, suppress
 from dataclasses import dataclass
 
 import orjson
@@ -115,11 +115,12 @@ class SpeechRequests:
                     await self._send(response, order, first, pieces)
                     if order.as_events:
                         await _write(response, _done(reading.n_tokens))
-                    await response.write_eof()
-                except (ConnectionError, TimeoutError):
-                    log.info("the client of %s went away", reading.id)
+                    await _end(response)
                 except EngineError as error:
                     await _break_off(request, response, order, error)
+                except (ConnectionError, TimeoutError):
+                    log.info("the client of %s went away, or takes nothing", reading.id)
+                    _abort(request)
                 return response
         finally:
             del self._readings[reading.id]
@@ -149,15 +150,27 @@ async def _write(response: web.StreamResponse, data: bytes) -> None:
             await response.write(data)
 
 
+async def _end(response: web.StreamResponse) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        await response.write_eof()
+
+
+def _abort(request: web.Request) -> None:
+    """Cut the connection: a response that ends properly would be taken for the whole."""
+    if request.transport is not None:
+        request.transport.abort()
+
+
 async def _break_off(request: web.Request, response: web.StreamResponse, order: _Order, error: EngineError) -> None:
-    """The model failed in the middle of it: a client must not take what there is for the whole."""
+    """The model failed in the middle of it."""
     log.error("speech failed: %s", error)
-    if order.as_events:
+    if not order.as_events:
+        _abort(request)
+        return
+    with suppress(ConnectionError, TimeoutError):
         told = {"message": f"the text could not be spoken to its end: {error}", "type": "server_error"}
         await _write(response, _event({"type": "error", "error": {**told, "code": "model_failed", "param": None}}))
-        await response.write_eof()
-    elif request.transport is not None:
-        request.transport.abort()
+        await _end(response)
 
 
 def _headers(request: web.Request, order: _Order) -> dict[str, str]:

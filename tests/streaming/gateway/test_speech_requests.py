@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import contextlib
 import io
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -192,6 +193,25 @@ async def test_a_client_that_goes_away_stops_the_engine(http: aiohttp.ClientSess
             reply.close()
         await asyncio.wait_for(place.empty(), 20)
         assert place.model.log.count("speak") < 400
+
+
+async def test_a_client_that_takes_nothing_is_let_go_and_never_gets_what_looks_like_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speech_requests, "PATIENCE_S", 0.2)
+    body = orjson.dumps({"input": "word " * 800, "response_format": "pcm"})
+    head = f"POST /v1/audio/speech HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n\r\n"
+    async with serving(config(tmp_path)) as place:
+        port = int(place.address.rpartition(":")[2])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        writer.write(head.encode() + body)
+        await reader.readline()
+        await asyncio.wait_for(place.empty(), 20)
+        data = b""
+        with contextlib.suppress(ConnectionResetError):
+            data = await reader.read()
+        assert not data.endswith(b"0\r\n\r\n")  # the end of a chunked response
+        writer.close()
 
 
 async def test_a_failure_before_the_first_sound_is_an_error(http: aiohttp.ClientSession, tmp_path: Path) -> None:
