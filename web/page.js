@@ -2,10 +2,10 @@
 
 import { Camera, hasTwoCameras } from "./camera.js";
 import { Captions } from "./captions.js";
-import { Company, nameOf } from "./choices.js";
-import { CompanyPanel } from "./company_panel.js";
+import { Company, nameOf } from "./company/choices.js";
+import { CompanyPanel } from "./company/company_panel.js";
 import { setIcon, showText } from "./dom.js";
-import { Library } from "./library.js";
+import { Library } from "./company/library.js";
 import { Microphone, askMicrophone } from "./microphone.js";
 import { Notice } from "./notice.js";
 import { Session } from "./session.js";

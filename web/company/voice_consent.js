@@ -1,6 +1,6 @@
 // The last step before a voice is made: its name, whose it is, and that they want this.
 
-import { element, field, showText } from "./dom.js";
+import { element, field, showText } from "../dom.js";
 import { CONSENTS, keptWords } from "./voice_words.js";
 
 /**

@@ -1,7 +1,7 @@
 // The voices: picked, heard, removed; how fast they speak; and the way to a new one.
 
 import { nameOf, titled, works } from "./choices.js";
-import { button, element, field, icon, showText, titleAndText } from "./dom.js";
+import { button, element, field, icon, showText, titleAndText } from "../dom.js";
 import { hearButton, twice } from "./panel.js";
 import { MAKES, MODES, modeWords, sampleOf } from "./voice_words.js";
 

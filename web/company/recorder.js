@@ -1,7 +1,7 @@
 // A few seconds of somebody's voice, to make a voice of: the microphone's packets in, a WAV file out.
 
-import { Microphone } from "./microphone.js";
-import { toPcm16 } from "./wire.js";
+import { Microphone } from "../microphone.js";
+import { toPcm16 } from "../wire.js";
 
 const RATE = 48_000; // as microphones deliver it; the server converts
 const PACKET_MS = 20;

@@ -1,6 +1,6 @@
 // The picture of whom one talks to: a character's own, its initial, or the orb's little likeness.
 
-import { element } from "./dom.js";
+import { element } from "../dom.js";
 import { nameOf } from "./choices.js";
 
 /** A round picture of a character; null: the assistant itself. It is beside a name, so it says nothing aloud. */

@@ -1,7 +1,7 @@
 // Whom to talk to: the characters as cards, what one sounds like, and the way to a character of one's own.
 
 import { firstLine, nameOf, titled } from "./choices.js";
-import { button, element, icon, titleAndText } from "./dom.js";
+import { button, element, icon, titleAndText } from "../dom.js";
 import { hearButton, twice } from "./panel.js";
 import { portrait } from "./portrait.js";
 

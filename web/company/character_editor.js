@@ -1,7 +1,7 @@
 // Writing a character, or changing one of one's own.
 
 import { titled, works } from "./choices.js";
-import { button, element, field } from "./dom.js";
+import { button, element, field } from "../dom.js";
 import { portrait, squarePicture } from "./portrait.js";
 
 const EXAMPLE = "You are a retired sea captain who has seen every harbour and loves a good storm.";

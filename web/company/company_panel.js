@@ -3,7 +3,7 @@
 import { CharacterEditor } from "./character_editor.js";
 import { CharactersPanel } from "./characters_panel.js";
 import { nameOf, titled } from "./choices.js";
-import { showText } from "./dom.js";
+import { showText } from "../dom.js";
 import { Panel } from "./panel.js";
 import { portrait } from "./portrait.js";
 import { SamplePlayer } from "./sample_player.js";

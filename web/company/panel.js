@@ -1,6 +1,6 @@
 // The panel in which the person chooses who speaks, and how: beside the call on a desk, a sheet over it on a phone.
 
-import { button, icon, showText } from "./dom.js";
+import { button, icon, showText } from "../dom.js";
 
 const PHONE = "(max-width: 859.98px)";
 

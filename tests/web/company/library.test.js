@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { afterEach, test } from "node:test";
 
-import { Library, LibraryError } from "../../web/library.js";
+import { Library, LibraryError } from "../../../web/company/library.js";
 
 const real = globalThis.fetch;
 afterEach(() => (globalThis.fetch = real));

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Company, choiceOf, firstLine, titled, wishesOf } from "../../web/choices.js";
+import { Company, choiceOf, firstLine, titled, wishesOf } from "../../../web/company/choices.js";
 
 const LIBRARY = {
   known: true,

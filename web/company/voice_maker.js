@@ -1,11 +1,11 @@
 // Making a voice: a sentence read aloud, or a file; whose voice it is; and then it speaks.
 
-import { button, element, icon, showText, titleAndText } from "./dom.js";
-import { Level, barHeights } from "./meters.js";
+import { button, element, icon, showText, titleAndText } from "../dom.js";
+import { Level, barHeights } from "../meters.js";
 import { Recorder } from "./recorder.js";
 import { consentForm } from "./voice_consent.js";
 import { HINTS, MAKES, SENTENCES, likenessWords, sampleOf } from "./voice_words.js";
-import { mediaProblem, noticeFor } from "./words.js";
+import { mediaProblem, noticeFor } from "../words.js";
 
 const WANTED_S = 10;
 const ENOUGH_S = 5;

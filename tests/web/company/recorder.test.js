@@ -1,8 +1,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Take } from "../../web/recorder.js";
-import { fromPcm16 } from "../../web/wire.js";
+import { Take } from "../../../web/company/recorder.js";
+import { fromPcm16 } from "../../../web/wire.js";
 
 const RATE = 1000;
 
