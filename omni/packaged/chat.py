@@ -163,7 +163,11 @@ class SmolContext:
         of_user = bool(messages) and messages[-1].role == "user"
         start = opening(said[-1], instructions, said[:-1], told) if of_user else Opening()
         template = self._chat.template
-        self._aim(messages, template.message(messages[-1]) if messages else [], template.answer(start.text))
+        head = template.answer(start.text)
+        if len(head) > _RESERVE - ANSWER_TOKENS and not start.complete:
+            # an echo of a monologue: beside it there is no room for the answer
+            start, head = Opening(), template.answer("")
+        self._aim(messages, template.message(messages[-1]) if messages else [], head)
         # given first words fit their question, however often they were said
         others = _answers_to_others(messages)
         self._earlier = [] if start.text else [text.lower() for text in others]

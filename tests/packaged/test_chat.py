@@ -247,10 +247,11 @@ def test_a_character_stays_one_over_a_long_call(chat: SmolChat) -> None:
     assert sorted(costs)[len(costs) // 2] < 110
 
 
-def test_a_character_with_the_longest_of_everything_fits(chat: SmolChat) -> None:
+@pytest.mark.parametrize("words", ["What do you say to that? " * 200, f"What is my {'very odd ' * 105}name?"])
+def test_a_character_with_the_longest_of_everything_fits(chat: SmolChat, words: str) -> None:
     example = "User: Where did you go?\nYou: " + "far away over the sea " * 5 + "\n"
     instructions = "You are " + "very " * 300 + "old.\n" + example * 40
-    message = f"(The camera shows: {'a sign and ' * 100}.)\n{'What do you say to that? ' * 200}"
+    message = f"(The camera shows: {'a sign and ' * 100}.)\n{words}"
     context = chat.open()
     dialogue = [Message("system", instructions), *said(message, "Nothing. " * 60, message, "No. " * 60, message)]
     assert answer(context, dialogue)
