@@ -17,7 +17,7 @@ from streaming.catalogue import Catalogue
 from streaming.gateway import http
 from streaming.gateway.access import RETRY_S, Account, Caller
 from streaming.gateway.wire.fields import Fields, WireError
-from streaming.gateway.wire.session_object import OPENAI_VOICES
+from streaming.gateway.wire.session_object import stand_in, voice_name
 from streaming.sound_formats import FORMATS, StreamEncoder
 from streaming.speech import Reading, Script
 from streaming.tdm.clock import Clock
@@ -32,9 +32,6 @@ MOST = 4
 MOST_OF_A_KEY = 2
 PATIENCE_S = 30.0
 """a client that takes nothing of what it is sent for so long is let go"""
-
-_EARLIER_VOICES = ("fable", "onyx", "nova")
-"""of OpenAI's, which speech has and Realtime does not"""
 
 log = logging.getLogger(__name__)
 
@@ -246,20 +243,8 @@ def _short_text(fields: Fields, name: str) -> str | None:
 
 
 def _voice(fields: Fields, engine: Engine, catalogue: Catalogue) -> Voice | None:
-    """The voice that is named, by a string or an object with an id; None: the default."""
-    if isinstance(fields["voice"], dict):
-        named = fields.object("voice")
-        assert named is not None
-        named.only(("id",))
-        named.require("id")
-        name = named.identifier("id")
-    else:
-        name = fields.identifier("voice")
-    if name is None or (voice := catalogue.voice(name)) is not None:
-        return None if name is None else voice
-    known = (*OPENAI_VOICES, *_EARLIER_VOICES)
-    own = engine.capabilities.voices
-    if name in known:
-        return own[known.index(name) % len(own)]
-    listed = ", ".join(catalogue.voices())
-    raise WireError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.", "voice")
+    """The voice that is named; None: the default."""
+    name = voice_name(fields)
+    if name is None:
+        return None
+    return catalogue.voice(name) or stand_in(name, engine.capabilities, catalogue, fields)

@@ -6,7 +6,7 @@ from typing import Any
 
 from omni.model import Capabilities
 from omni.timing import Timing
-from omni.types import FASTEST, SLOWEST
+from omni.types import FASTEST, SLOWEST, Voice
 from streaming.catalogue import BuiltIn, Catalogue
 from streaming.events import Opened, Settings, TurnDetection
 from streaming.gateway.wire.audio import AudioFormat
@@ -18,7 +18,10 @@ from streaming.gateway.wire.turn_detection import read_turn_detection, turn_dete
 MAX_OUTPUT_TOKENS = 4096
 """most that a client may ask for in one response (OpenAI's own limit)"""
 
-OPENAI_VOICES = ("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar")
+_OPENAI_VOICES = (
+    *("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"),
+    *("fable", "onyx", "nova"),  # for speech alone
+)
 """Clients written for OpenAI ask for these by name; they get one of ours, always the same."""
 
 _WITHOUT_EFFECT = ("include", "tracing", "parallel_tool_calls", "reasoning", "truncation")
@@ -282,14 +285,11 @@ class SessionObject:
         Raises:
             WireError: there is no such voice.
         """
-        name = _voice_name(fields)
+        name = voice_name(fields)
         # one that was removed goes on for who uses it
         if name is None or name == self.settings.voice or self.catalogue.voice(name) is not None:
             return name
-        if name in OPENAI_VOICES and (own := self.can.voices):
-            return own[OPENAI_VOICES.index(name) % len(own)].name
-        listed = ", ".join(self.catalogue.voices()) or "none: this model does not speak"
-        raise WireError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.", fields.path("voice"))
+        return stand_in(name, self.can, self.catalogue, fields).name
 
 
 def modalities(speaks: bool) -> list[str]:
@@ -352,9 +352,23 @@ def _way(fields: Fields, name: str, known: tuple[str, ...]) -> str | None:
     return fields.choice(name, known)
 
 
-def _voice_name(fields: Fields) -> str | None:
-    """A voice is named by a string, or by an object with an id."""
-    if isinstance(fields["voice"], dict):
-        named = fields.object("voice")
-        return None if named is None else named.identifier("id")
-    return fields.identifier("voice")
+def voice_name(fields: Fields) -> str | None:
+    """What a field "voice" names, by a string or by an object with an id; None for the default."""
+    if not isinstance(fields["voice"], dict):
+        return fields.identifier("voice")
+    named = Fields(fields["voice"], fields.path("voice"))
+    named.only(("id",))
+    named.require("id")
+    return named.identifier("id")
+
+
+def stand_in(name: str, can: Capabilities, catalogue: Catalogue, fields: Fields) -> Voice:
+    """The model's own voice for one of OpenAI's, which a field "voice" names.
+
+    Raises:
+        WireError: it is none of those either.
+    """
+    if name in _OPENAI_VOICES and can.voices:
+        return can.voices[_OPENAI_VOICES.index(name) % len(can.voices)]
+    listed = ", ".join(catalogue.voices()) or "none: this model does not speak"
+    raise WireError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.", fields.path("voice"))

@@ -91,6 +91,17 @@ def test_a_voice_of_openai_gets_one_of_ours_always_the_same() -> None:
     assert merged(opened(), audio={"output": {"voice": {"id": "joe"}}}).voice == "joe"
 
 
+def test_a_voice_that_is_named_wrongly_is_not_the_default() -> None:
+    for voice, code in (
+        ({"name": "joe"}, "unknown_parameter"),
+        ({}, "missing_required_parameter"),
+        (7, "invalid_type"),
+    ):
+        with pytest.raises(WireError) as caught:
+            merged(opened(), audio={"output": {"voice": voice}})
+        assert caught.value.code == code
+
+
 def test_the_default_voice_by_name_is_no_change_after_speech() -> None:
     assert merged(opened(), has_spoken=True, audio={"output": {"voice": "ava"}}).voice == "ava"
 
