@@ -203,7 +203,9 @@ class Nano:
         memory = state.memory
         voice = state.voice if reply.voice is None else self._known(reply.voice)
         instructions = state.instructions if reply.instructions is None else reply.instructions
-        words = asked.answer if asked and reply.says is None else reply.says
+        # who gives instructions for this answer, or functions, has something else in mind than what can be said here
+        free = reply.instructions is None and not (reply.tools and self.capabilities.calls_tools)
+        words = asked.answer if asked and free and reply.says is None else reply.says
         prompt = self._conversation(state, instructions)
         if words is None and (not prompt or prompt[-1].role != "user"):
             prompt = (*prompt, nudge(memory, any(message.role == "assistant" for message in prompt)))
@@ -291,12 +293,16 @@ class Nano:
         Those of a character are long: its first answer would be late. Sound that is ready does not wait for it.
         """
         draft = state.memory.answer.draft if state.memory.answer else None
-        if state.memory.history or draft is None or draft.task.words is None or draft.n_prefills == MAX_PREFILLS:
+        instructions = message_of("system", state.instructions)
+        if state.memory.history or not instructions or draft is None or draft.task.words is None:
+            return False
+        if draft.n_prefills == MAX_PREFILLS:
             return False
         if spoke:
             return True
         draft.n_prefills += 1
-        guess = state.context.warm((*self._conversation(state, state.instructions), Message("user", "")))
+        # not the words that are heard: most texts that are read out have no answer
+        guess = state.context.warm((*instructions, Message("user", "")))
         if guess is not None:
             draft.n_prefills = MAX_PREFILLS
         return guess is None

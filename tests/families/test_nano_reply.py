@@ -7,7 +7,7 @@ from omni.families.nano_state import CUT_OFF, State
 from omni.model import Phase
 from omni.text.chat import Message
 from omni.text.manner import AS_IT_IS
-from omni.types import Reply, TextDelta, TurnEnd, Unit, Voice
+from omni.types import Reply, TextDelta, Tool, TurnEnd, Unit, Voice
 from tests.fakes_nano import TIMING, WORD_S, FakeParts, Spoken, answer, ask, finish, made, put, say, step
 
 LONG = ("It is a long way to the sea, and the road is dusty. " * 80)[:4096]
@@ -45,10 +45,16 @@ def test_while_a_greeting_is_heard_the_model_reads_its_instructions(parts: FakeP
     nano = parts.nano()
     state = nano.open("Be brief.", None)
     answer(nano, state, Reply(says="Ahoy!"))
-    assert parts.chat.warmed == [(Message("system", "Be brief."), Message("assistant", "Ahoy!"), Message("user", ""))]
+    assert parts.chat.warmed == [(Message("system", "Be brief."), Message("user", ""))]
     say(nano, state, "hello")
     answer(nano, state, Reply(says="Hello."))
     assert len(parts.chat.warmed) == 2
+
+
+def test_nothing_is_read_before_a_text_without_instructions(parts: FakeParts) -> None:
+    nano = parts.nano()
+    answer(nano, nano.open("", None), Reply(says="Ahoy!"))
+    assert parts.chat.warmed == []
 
 
 def test_the_same_words_twice_are_said_twice(parts: FakeParts) -> None:
@@ -211,6 +217,20 @@ def test_the_user_asks_to_be_spoken_to_otherwise(parts: FakeParts) -> None:
     say(nano, state, "Speak normally again.")
     assert answer(nano, state).text == "Okay, I will speak normally again."
     assert parts.synthesizer.manners[-1] == AS_IT_IS
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [Reply(instructions="Answer in French."), Reply(tools=(Tool("louder", "Turns the volume up.", "{}"),))],
+)
+def test_instructions_and_functions_of_an_answer_come_before_what_is_said_to_a_wish(
+    parts: FakeParts, reply: Reply
+) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    say(nano, state, "Speak louder.")
+    assert answer(nano, state, reply).text.startswith("You said Speak louder")
+    assert parts.synthesizer.manners[-1].loudness > 1
 
 
 def test_a_wish_within_a_question_is_heeded_and_the_question_answered(parts: FakeParts) -> None:
