@@ -5,10 +5,12 @@ import re
 _BRACKETED = re.compile(r"\([^)]*\)?|\[[^\]]*\]?|\*[^*]*\*|[♪♫]+")
 _WORD = re.compile(r"\S+")
 
-MAX_LOOP_WORDS = 12
+MAX_LOOP_WORDS = 20
 """longest phrase that is looked at"""
 LOOP_TIMES = 4
 """people say "no, no, no"; four times the same is the decoder's doing"""
+LONG_PHRASE_WORDS = 8
+"""a phrase as long as this is the decoder's doing the second time; should somebody repeat it, nothing is lost"""
 FASTEST_WORDS_PER_S = 5.5
 """quicker than people talk: then a phrase said twice was written twice"""
 
@@ -31,7 +33,10 @@ def clean_transcript(text: str, duration_s: float) -> str:
 
 
 def without_loops(text: str, min_times: int = LOOP_TIMES) -> str:
-    """Write a phrase once that stands `min_times` or more in a row. Case and punctuation do not count."""
+    """Write a phrase once that stands `min_times` or more in a row, or twice if it is long.
+
+    Case and punctuation do not count.
+    """
     spans = [match.span() for match in _WORD.finditer(text)]
     words = [_bare(text[start:end]) for start, end in spans]
     kept: list[int] = []
@@ -53,7 +58,7 @@ def _loop_at(words: list[str], at: int, min_times: int) -> tuple[int, int]:
         times = 1
         while words[at + times * length : at + (times + 1) * length] == phrase:
             times += 1
-        if times >= min_times and any(phrase):
+        if times >= (2 if length >= LONG_PHRASE_WORDS else min_times) and any(phrase):
             return length, times
     return 1, 1
 

@@ -34,6 +34,11 @@ def test_a_sentence_written_twice_is_told_by_its_haste() -> None:
     assert clean_transcript(twice, 4.5) == twice
 
 
+def test_a_long_sentence_is_written_once_however_slow() -> None:
+    once = "Yesterday evening we walked slowly along the Old Harbor."
+    assert clean_transcript(f"{once} {once}", 4.15) == once
+
+
 def test_a_repetition_that_was_cut_off_goes_too() -> None:
     heard = "What is the capital of France? What is the capital of France? What is"
     assert clean_transcript(heard, 1.7) == "What is the capital of France?"
