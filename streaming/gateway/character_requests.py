@@ -1,7 +1,8 @@
 """GET, POST and DELETE /v1/characters: who the assistant can be, those that the caller made included."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import orjson
@@ -17,12 +18,19 @@ from streaming.gateway.wire.fields import Fields, WireError, decode_base64
 _PATH = "/v1/characters"
 _MAX_BODY = form.MAX_IMAGE_BYTES * 4 // 3 + form.MAX_FILE_BYTES
 """bytes: a picture in base64, and the texts"""
+_MOST_SAVING = 8
+"""characters that are being received or saved at the same time: all of each is held in memory"""
+_UPLOAD_S = 60.0
+"""for a slow telephone connection to send the largest picture"""
+_RETRY_S = 5
 _STATUS = {
+    "characters_busy": 429,
     "character_not_found": 404,
     "character_not_yours": 403,
     "key_needed": 403,
     "image_too_large": 413,
     "too_many_characters": 429,
+    "upload_timed_out": 408,
 }
 """of what is not simply wrong (400)"""
 _IMAGE_HEADERS = {
@@ -39,10 +47,13 @@ class CharacterRequests:
 
     def __init__(self, characters: Characters) -> None:
         self._characters = characters
+        self._n_saving = 0
+        self._drawing = asyncio.Lock()
+        """one at a time: a picture of some KB may take 250 MB while it is decoded, and a thread for a second"""
 
     def add_routes(self, app: web.Application) -> None:
         """Serve them."""
-        app.router.add_get(_PATH, self._list)
+        app.router.add_get(_PATH, self._answered(self._list))
         app.router.add_post(_PATH, self._answered(self._save))
         app.router.add_delete(_PATH + "/{id}", self._answered(self._remove))
         app.router.add_get(_PATH + "/{id}/image", self._image)
@@ -58,12 +69,27 @@ class CharacterRequests:
 
     async def _save(self, request: web.Request) -> web.Response:
         shelf = self._writable(request)
+        with self._place():
+            return await self._saved(request, shelf)
+
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        if self._n_saving >= _MOST_SAVING:
+            raise CharacterError("characters_busy", "others are saving characters just now; try again in a moment")
+        self._n_saving += 1
+        try:
+            yield
+        finally:
+            self._n_saving -= 1
+
+    async def _saved(self, request: web.Request, shelf: Shelf) -> web.Response:
         fields = await _fields_of(request)
         id_ = fields.identifier("id") or ""
         fields.only({"id", "image", *form.LONGEST})
         character = form.from_values({name: fields[name] for name in form.LONGEST if name in fields}, id_)
         picture, keeps = _picture_of(fields, id_)
-        entry = await asyncio.to_thread(shelf.save, character, picture, keeps_image=keeps)
+        async with self._drawing:
+            entry = await asyncio.to_thread(shelf.save, character, picture, keeps_image=keeps)
         return web.json_response(await asyncio.to_thread(_rendered, entry, shelf), status=200 if id_ else 201)
 
     async def _remove(self, request: web.Request) -> web.Response:
@@ -94,9 +120,12 @@ class CharacterRequests:
             except WireError as error:
                 return http.error_response(400, error.code, error.message, error.param)
             except CharacterError as error:
-                return http.error_response(_STATUS.get(error.code, 400), error.code, str(error), error.param)
+                refusal = http.error_response(_STATUS.get(error.code, 400), error.code, str(error), error.param)
+                if error.code == "characters_busy":
+                    refusal.headers[hdrs.RETRY_AFTER] = str(_RETRY_S)
+                return refusal
             except OSError as error:
-                message = f"the server cannot keep it ({error.strerror}); whoever runs it can mend that"
+                message = f"the server cannot read or keep it ({error.strerror}); whoever runs it can mend that"
                 return http.error_response(500, "not_kept", message)
             return response
 
@@ -108,7 +137,8 @@ def _rendered(entry: Entry, shelf: Shelf) -> dict[str, Any]:
     character = entry.character
     image = None
     if entry.image is not None:
-        image = f"{_PATH}/{character.id}/image?v={entry.image.stat().st_mtime_ns:x}"
+        with suppress(OSError):  # it was removed just now
+            image = f"{_PATH}/{character.id}/image?v={entry.image.stat().st_mtime_ns:x}"
     texts = {name: getattr(character, name) for name in ("id", *form.LONGEST)}
     return {"object": "character", **texts, "built_in": entry.built_in, "mine": shelf.mine(entry), "image": image}
 
@@ -116,11 +146,15 @@ def _rendered(entry: Entry, shelf: Shelf) -> dict[str, Any]:
 async def _fields_of(request: web.Request) -> Fields:
     """The request's JSON object."""
     body = bytearray()
-    async for piece in request.content.iter_any():
-        body += piece
-        if len(body) > _MAX_BODY:
-            most = form.MAX_IMAGE_BYTES // 2**20
-            raise CharacterError("image_too_large", f"a picture may have {most} MiB; scale it down", "image")
+    try:
+        async with asyncio.timeout(_UPLOAD_S):
+            async for piece in request.content.iter_any():
+                body += piece
+                if len(body) > _MAX_BODY:
+                    most = form.MAX_IMAGE_BYTES // 2**20
+                    raise CharacterError("image_too_large", f"a picture may have {most} MiB; scale it down", "image")
+    except TimeoutError:
+        raise CharacterError("upload_timed_out", "the character took too long to arrive; try again") from None
     try:
         values = orjson.loads(body)
     except orjson.JSONDecodeError as error:

@@ -1,7 +1,9 @@
 """Characters over HTTP: what the page and other clients see, keep and remove."""
 
+import asyncio
 import base64
 import io
+import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import pytest
 from PIL import Image
 
 from streaming import character_form as form
+from streaming import characters
 from streaming.config import Config
 from tests.streaming.gateway.place import Place, call, serving
 
@@ -162,6 +165,36 @@ async def test_what_cannot_be_kept_is_refused_and_leaves_nothing(
     found = await client.refused("POST", body=body)
     assert found == (status, code or found[1], param)
     assert await client.ids() == []
+
+
+async def test_pictures_are_decoded_one_at_a_time_and_few_wait(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    may = threading.Event()
+    drawing, most = [0], [0]
+
+    def portrait(data: bytes) -> bytes:
+        drawing[0] += 1
+        most[0] = max(most[0], drawing[0])
+        may.wait(20)
+        drawing[0] -= 1
+        return data
+
+    monkeypatch.setattr(form, "portrait", portrait)
+    asked = [asyncio.ensure_future(client.ask("POST", body={**ADA, "image": data_url()})) for _ in range(9)]
+    (refused,), waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
+    status, answer = refused.result()
+    assert (status, answer["error"]["code"]) == (429, "characters_busy")
+    may.set()
+    assert [status for status, _ in await asyncio.gather(*waiting)] == [201] * 8
+    assert most == [1]
+
+
+async def test_a_picture_that_goes_while_it_is_listed_is_none(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    await client.ask("POST", body={**ADA, "image": data_url()})
+    find = characters._images
+    monkeypatch.setattr(characters, "_images", lambda folder: [path.with_name("gone.jpg") for path in find(folder)])
+    status, answer = await client.ask("GET")
+    assert status == 200
+    assert [one["image"] for one in answer["data"] if one["id"] == "ada-byron"] == [None]
 
 
 async def test_a_folder_that_cannot_be_written_is_the_hosts_matter(client: Client, tmp_path: Path) -> None:
