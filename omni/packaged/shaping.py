@@ -102,15 +102,18 @@ class Shaping:
         """The synthesizer's voice, made as like the reference [S] at Timing.input_rate as can be; some 10 s.
 
         Its state tells, besides "shape" and "timbre", its "likeness" [2]: the similarity to the reference of the
-        most similar built-in voice, and its own (1: the same voice; two clips of one person: above .8).
+        most similar built-in voice, and its own, which is no less (1: the same voice; two clips of one person: above
+        .8).
 
         Raises:
             ValueError: there is not enough speech in the reference.
             MissingModelError: the packaged recogniser, which listens to the result, is not installed.
         """
         wanted = self._measured(reference)
-        built_in = self._likeness.prints_of([_input(self._spectra, Shape.of(voice)) for voice in BUILT_IN])
-        before = max(float(wanted.print @ one) for one in built_in)
+        built_in = [Shape.of(voice) for voice in BUILT_IN]
+        prints = self._likeness.prints_of([_input(self._spectra, shape) for shape in built_in])
+        alike = [float(wanted.print @ one) for one in prints]
+        before = max(alike)
 
         def costs(candidates: list[Vector]) -> list[float]:
             sounds = [_input(self._spectra, *self._made(candidate, wanted)) for candidate in candidates]
@@ -126,9 +129,12 @@ class Shaping:
         found = minimise(costs, start, step=_STEP, low=_LOW, high=_HIGH, rounds=_ROUNDS, per_round=_PER_ROUND)
         shape, timbre = self._made(self._understood(found, start, wanted), wanted)
         after = float(wanted.print @ self._likeness.print_of(_input(self._spectra, shape, timbre)))
+        # where nothing that was found is as like the reference as a built-in voice is, that one is taken
+        better = after >= before
+        shape = shape if better else built_in[alike.index(before)]
         # the judge hears no pace, so it is not searched for
-        voice = shaped(name, replace(shape, pace=wanted.pace), timbre)
-        return Voice(name, state={**voice.state, "likeness": np.array([before, after], np.float32)})
+        voice = shaped(name, replace(shape, pace=wanted.pace), timbre if better else None)
+        return Voice(name, state={**voice.state, "likeness": np.array([before, max(before, after)], np.float32)})
 
     def _measured(self, reference: Pcm) -> _Wanted:
         voiced = pitches(reference)

@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -91,6 +92,15 @@ def test_what_makes_words_unintelligible_is_taken_back(
     assert Shape.of(plain).pace == Shape.of(voice).pace
     assert Shape.of(plain).breath == 0
     assert not plain.state["timbre"].any()
+
+
+def test_it_is_never_less_like_than_a_built_in_voice(quick: Shaping, synthesizer: Synthesizer) -> None:
+    oak = synthesizer.voices[1]
+    voice = quick.voice("like oak", _said(synthesizer, oak, "My sister has lived in a small town near the coast."))
+    before, after = voice.state["likeness"]
+    assert after == before
+    assert replace(Shape.of(voice), pace=1.0) == Shape.of(oak)
+    assert "timbre" not in voice.state
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 10])
