@@ -10,8 +10,6 @@ counts at once. A file that cannot be read costs that character alone. All of it
 import itertools
 import logging
 import re
-import secrets
-import shutil
 import threading
 import unicodedata
 from collections.abc import Iterator
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import streaming
 from streaming import character_form as form
+from streaming import whole_files
 from streaming.catalogue import Character
 from streaming.character_form import CharacterError
 
@@ -59,6 +58,10 @@ class Characters:
         self._folder = folder
         self._included = included
         self._writing = threading.Lock()
+
+    def tidy(self) -> None:
+        """Remove what a program left half done when it was ended."""
+        whole_files.sweep(self._folder)
 
     def of(self, owner: str | None) -> "Shelf":
         """What an account may choose from; None: the host, and everybody on a server without keys."""
@@ -103,17 +106,11 @@ class Characters:
             if sum(entry.owner == owner and not entry.built_in for entry in self.everything()) >= MOST:
                 raise CharacterError("too_many_characters", f"there are {MOST} already; remove one first")
             self._folder.mkdir(parents=True, exist_ok=True)
-            # made beside its place and moved there: nobody ever sees half of it
-            new = self._folder / f".{secrets.token_hex(8)}"
-            new.mkdir()
-            try:
-                _write(new, character, owner)
+            with whole_files.new_folder(self._folder) as new:
+                whole_files.write_file(new / _FILE, _as_toml(character, owner))
                 if image is not None:
-                    (new / "image.jpg").write_bytes(image)
+                    whole_files.write_file(new / "image.jpg", image)
                 id_ = self._move(new, _slug(character.name))
-            except BaseException:
-                shutil.rmtree(new, ignore_errors=True)
-                raise
         return self._kept_entry(id_)
 
     def replace(self, character: Character, owner: str | None, picture: bytes | None, keeps_image: bool) -> Entry:
@@ -133,13 +130,13 @@ class Characters:
         image = None if picture is None else form.portrait(picture)
         folder = self._folder / character.id
         with self._writing:
-            _write(folder, character, owner)
+            whole_files.replace_file(folder / _FILE, _as_toml(character, owner))
             if not keeps_image:
                 for old in _images(folder):
                     if image is None or old.name != "image.jpg":
                         old.unlink(missing_ok=True)
                 if image is not None:
-                    _put(folder / "image.jpg", image)
+                    whole_files.replace_file(folder / "image.jpg", image)
         return self._kept_entry(character.id)
 
     def remove(self, id_: str) -> None:
@@ -149,9 +146,7 @@ class Characters:
             OSError: it is not there, or cannot be removed.
         """
         with self._writing:
-            gone = self._folder / f".{secrets.token_hex(8)}"
-            (self._folder / id_).rename(gone)
-            shutil.rmtree(gone)
+            whole_files.remove_folder(self._folder / id_)
 
     def _kept_ids(self) -> list[str]:
         if not self._folder.is_dir():
@@ -188,7 +183,7 @@ class Characters:
             id_ = slug if number == 1 else f"{slug}-{number}"
             place = self._folder / id_
             if not place.exists() and not (self._included / f"{id_}.toml").exists():
-                new.rename(place)
+                whole_files.move_folder(new, place)
                 return id_
         raise AssertionError("numbers do not end")
 
@@ -279,21 +274,11 @@ def _text(path: Path) -> str:
         raise CharacterError("invalid_toml", "it is no text in UTF-8; save it as that") from error
 
 
-def _write(folder: Path, character: Character, owner: str | None) -> None:
+def _as_toml(character: Character, owner: str | None) -> bytes:
     text = form.write(character)
     if owner is not None:
         text += form.line("owner", owner)
-    _put(folder / _FILE, text.encode())
-
-
-def _put(path: Path, data: bytes) -> None:
-    """Write a file so that it is there as it was, or whole."""
-    new = path.with_name(f".{secrets.token_hex(8)}")
-    try:
-        new.write_bytes(data)
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
+    return text.encode()
 
 
 def _images(folder: Path) -> list[Path]:

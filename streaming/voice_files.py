@@ -4,8 +4,8 @@
     <folder>/<id>/reference.flac        the recording that it was made of
     <folder>/<id>/<family>.safetensors  what a family of models made of that, to be made anew when it is missing
 
-What is written here is written beside its place first and moved there, so that another process (the server, while
-the command line adds a voice) sees all of it or nothing. All of it blocks.
+Another process (the server, while the command line adds a voice) sees all of a voice or nothing (whole_files.py). All
+of it blocks.
 """
 
 import io
@@ -13,8 +13,6 @@ import json
 import os
 import re
 import secrets
-import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +24,7 @@ import soundfile
 from safetensors import SafetensorError, safe_open
 
 from omni.types import Pcm, Voice
+from streaming import whole_files
 
 VERSION = 1
 """of voice.json; fields that a later one adds are left alone"""
@@ -36,9 +35,6 @@ Consent = Literal["self", "given", "synthetic"]
 _RECORD = "voice.json"
 _REFERENCE = "reference.flac"
 _ID = re.compile(r"voice_[0-9a-f]{16}")
-_HIDDEN = "."
-_ABANDONED_S = 3600.0
-"""age of what was begun and never finished, by a program that was ended meanwhile"""
 
 
 class DamagedError(ValueError):
@@ -127,18 +123,11 @@ def save(folder: Path, record: Record, reference: tuple[Pcm, int], state: Voice,
         OSError: it cannot be written.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    new = folder / f"{_HIDDEN}new-{secrets.token_hex(8)}"
-    new.mkdir(mode=0o700)
-    try:
-        _write(new / _RECORD, _as_json(record))
-        _write(new / _REFERENCE, _as_flac(*reference))
-        _write(new / _state_file(family), _as_tensors(state, family))
-        _settle(new)
-        new.rename(folder / record.id)
-        _settle(folder)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
+    with whole_files.new_folder(folder) as new:
+        whole_files.write_file(new / _RECORD, _as_json(record))
+        whole_files.write_file(new / _REFERENCE, _as_flac(*reference))
+        whole_files.write_file(new / _state_file(family), _as_tensors(state, family))
+        whole_files.move_folder(new, folder / record.id)
 
 
 def save_state(folder: Path, id_: str, state: Voice, family: Family) -> None:
@@ -147,39 +136,7 @@ def save_state(folder: Path, id_: str, state: Voice, family: Family) -> None:
     Raises:
         OSError: it cannot be written, or the voice has been removed meanwhile.
     """
-    path = folder / id_ / _state_file(family)
-    new = path.with_name(f"{_HIDDEN}new-{secrets.token_hex(8)}")
-    try:
-        _write(new, _as_tensors(state, family))
-        new.replace(path)
-    finally:
-        new.unlink(missing_ok=True)
-
-
-def remove(folder: Path, id_: str) -> None:
-    """Remove a voice and all of its files.
-
-    Raises:
-        FileNotFoundError: it is not there.
-        OSError: it cannot be removed.
-    """
-    gone = folder / f"{_HIDDEN}gone-{secrets.token_hex(8)}"
-    (folder / id_).rename(gone)
-    _settle(folder)
-    shutil.rmtree(gone)
-
-
-def sweep(folder: Path) -> None:
-    """Remove what a program left half done when it was ended."""
-    if not folder.is_dir():
-        return
-    for path in folder.glob(f"{_HIDDEN}*"):
-        try:
-            old = time.time() - path.stat().st_mtime > _ABANDONED_S
-        except OSError:
-            continue  # another program was at it just now
-        if old and path.name.startswith((f"{_HIDDEN}new-", f"{_HIDDEN}gone-")):
-            shutil.rmtree(path, ignore_errors=True)
+    whole_files.replace_file(folder / id_ / _state_file(family), _as_tensors(state, family))
 
 
 def read_record(folder: Path, id_: str) -> Record:
@@ -289,19 +246,3 @@ def _as_tensors(state: Voice, family: Family) -> bytes:
 
 def _state_file(family: Family) -> str:
     return re.sub(r"[^\w.-]", "-", family.name) + ".safetensors"
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("xb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _settle(folder: Path) -> None:
-    """Let the names in a folder reach the disk, as its files have."""
-    number = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(number)
-    finally:
-        os.close(number)

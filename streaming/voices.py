@@ -16,6 +16,7 @@ from typing import get_args
 from omni.model import Capabilities
 from omni.types import Pcm, Voice
 from streaming import voice_files as files
+from streaming import whole_files
 from streaming.voice_files import Consent, DamagedError, Family, Record
 
 MOST = 50
@@ -105,7 +106,7 @@ class Voices:
 
     def tidy(self) -> None:
         """Remove what a program left half done when it was ended. Blocks."""
-        files.sweep(self._folder)
+        whole_files.sweep(self._folder)
 
     def look(self, *, wait: bool = True) -> None:
         """See what has changed in the folder. Blocks; only what has changed is read.
@@ -199,7 +200,7 @@ class Voices:
             OSError: it cannot be removed.
         """
         with self._writing:
-            files.remove(self._folder, id_)
+            whole_files.remove_folder(self._folder / id_)
             self.look()
 
 

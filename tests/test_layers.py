@@ -29,6 +29,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("streaming.voice_making",),
     ("streaming.voices", "streaming.characters", "streaming.character_form"),
     ("streaming.voice_files", "streaming.recording"),
+    ("streaming.whole_files",),
     ("streaming.catalogue",),
     ("streaming.endpoint_tools",),
     ("streaming.tiny", "streaming.tiny_weights", "streaming.tiny_words"),

@@ -81,6 +81,7 @@ class Libraries:
         self.voices.tidy()
         self.voices.look()
         self._characters = of_characters
+        of_characters.tidy()
         self._hear = partial(probabilities_of, activity, timing=model.timing)
         self._maker = VoiceMaker(model)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voices", initializer=_give_way)

@@ -1,6 +1,7 @@
 """The library of characters: included ones, one's own and others', files that people mend or break."""
 
 import io
+import os
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -184,3 +185,20 @@ def test_many_at_once_get_ids_of_their_own(library: Characters) -> None:
     for thread in threads:
         thread.join()
     assert len(ids(shelf)) == 9
+
+
+def test_what_is_saved_is_on_the_disk_before_it_is_said_to_be(
+    library: Characters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    saved = library.of("ann").save(ADA, picture())
+
+    def full(number: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    for change in (ADA, replace(saved.character, greeting="Hello.")):
+        with pytest.raises(OSError, match="No space"):
+            library.of("ann").save(change)
+    entry = library.of("ann").entry("ada-byron")
+    assert entry == saved
+    assert ids(library.of("ann")) == ["captain", "ada-byron"]

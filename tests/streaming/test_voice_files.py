@@ -2,7 +2,6 @@
 
 import json
 import os
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from omni.types import Voice
 from streaming import voice_files as files
+from streaming import whole_files
 from streaming.voice_files import DamagedError, Family, Record
 from tests.recordings import RATE, hum
 
@@ -140,23 +140,8 @@ def test_what_could_not_be_written_is_not_there(tmp_path: Path, monkeypatch: pyt
 
 def test_a_voice_is_removed_whole_and_a_state_that_comes_too_late_is_nowhere(tmp_path: Path) -> None:
     made, other = save(tmp_path), save(tmp_path)
-    files.remove(tmp_path, made.id)
+    whole_files.remove_folder(tmp_path / made.id)
     assert [path.name for path in tmp_path.iterdir()] == [other.id]
     with pytest.raises(FileNotFoundError):
         files.save_state(tmp_path, made.id, state(made), FAMILY)
-    with pytest.raises(FileNotFoundError):
-        files.remove(tmp_path, made.id)
     assert [path.name for path in tmp_path.iterdir()] == [other.id]
-
-
-def test_what_a_program_left_half_done_is_swept_once_it_is_old(tmp_path: Path) -> None:
-    files.sweep(tmp_path / "nowhere")
-    made = save(tmp_path)
-    for name in (".new-1", ".gone-2", ".new-3", ".keep"):
-        (tmp_path / name).mkdir()
-        old_s = time.time() - (60 if name == ".new-3" else 2 * 3600)
-        os.utime(tmp_path / name, (old_s, old_s))
-    (tmp_path / "holiday.txt").write_text("not ours")
-    files.sweep(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == [".keep", ".new-3", "holiday.txt", made.id]
-    assert files.ids(tmp_path) == [made.id]

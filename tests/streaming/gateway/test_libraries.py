@@ -114,9 +114,12 @@ async def test_a_start_clears_what_an_earlier_one_left_half_done_and_finds_the_r
 ) -> None:
     folder = tmp_path / libraries.VOICES
     made = await make(library, "Mine")
-    (folder / ".new-1").mkdir()
-    os.utime(folder / ".new-1", (0, 0))
+    characters = tmp_path / libraries.CHARACTERS
+    for left in (folder / ".new-1", characters / ".new-1"):
+        left.mkdir(parents=True)
+        os.utime(left, (0, 0))
     again = opened(tmp_path, Cloner())
     assert [path.name for path in folder.iterdir()] == [made]
+    assert list(characters.iterdir()) == []
     assert "Mine" in again.of(None).voices()
     again.stop()
