@@ -1,6 +1,12 @@
 """After the loop was busy: everything but old sound is handed on."""
 
-from streaming.gateway.webrtc_backlog import LEAST_SOUND, MOST_SOUND, Backlog
+import asyncio
+import re
+import socket
+
+from aiortc import RTCPeerConnection
+
+from streaming.gateway.webrtc_backlog import LEAST_SOUND, MOST_SOUND, Backlog, keep_up
 
 SOUND, VIDEO, STUN, DTLS = b"\x80\x6f", b"\x80\x60", b"\x00\x01", b"\x16\xfe"
 
@@ -52,3 +58,27 @@ def test_while_the_loop_stays_behind_ever_less_sound_is_kept_and_more_again_afte
     for _ in range(MOST_SOUND):
         waiting.come(SOUND)
     assert len(waiting.come(*said(60))) == MOST_SOUND
+
+
+async def test_the_sockets_of_a_connection_are_read_to_their_ends() -> None:
+    connection = RTCPeerConnection()
+    try:
+        connection.addTransceiver("audio")
+        await connection.setLocalDescription(await connection.createOffer())
+        backlogs = keep_up(connection)
+        (transport,) = {transceiver.receiver.transport for transceiver in connection.getTransceivers()}
+        sockets = [
+            protocol.transport.get_extra_info("sockname") for protocol in transport.transport._connection._protocols
+        ]
+        # what goes by the name that aiortc gives to things today would otherwise be missed without a word
+        assert len(backlogs) == len(sockets) > 0
+        address = next(address for address in sockets if ":" not in address[0])
+        kind = re.search(r"^m=audio \d+ \S+ (\d+)", connection.localDescription.sdp, re.MULTILINE)
+        assert kind
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sender:
+            for _ in range(MOST_SOUND + 3):
+                sender.sendto(bytes([0x80, int(kind[1])]) + bytes(20), address[:2])
+            await asyncio.sleep(0.1)  # the loop was busy until now
+        assert sum(backlog.n_dropped for backlog in backlogs) == 3
+    finally:
+        await connection.close()
