@@ -123,14 +123,22 @@ class SpeechRequests:
             del self._readings[reading.id]
 
     async def _pieces(self, reading: Reading, order: _Order, engine: Engine, account: Account) -> AsyncGenerator[bytes]:
-        """The bytes to send, as they come to be; empty ones at the end of what gives none."""
-        rate = engine.timing.output_rate
+        """The bytes to send, as they come to be; empty ones at the end of what gives none.
+
+        Raises:
+            EngineError: the model failed.
+            WireError: it has nothing to say; no bytes came before.
+        """
+        rate, spoken_s = engine.timing.output_rate, 0.0
         encoder = await asyncio.to_thread(StreamEncoder, order.kind, rate)
         async with aclosing(reading.speech(order.script)) as speech:
             async for delta in speech:
+                spoken_s += len(delta.pcm) / rate
                 account.use(len(delta.pcm) / rate)
                 if data := await asyncio.to_thread(encoder.add, delta.pcm):
                     yield data
+        if not spoken_s:
+            raise WireError("invalid_value", "Nothing of this text can be spoken: give words.", "input")
         yield await asyncio.to_thread(encoder.finish)
 
     async def _send(

@@ -16,7 +16,7 @@ import soundfile
 from openai import AsyncOpenAI
 
 from omni.timing import Timing
-from omni.types import Voice
+from omni.types import SpeechDelta, Voice
 from streaming.config import Config
 from streaming.gateway import speech_requests
 from streaming.sound_formats import FORMATS
@@ -250,6 +250,21 @@ async def test_calls_and_speech_do_not_hear_each_other(http: aiohttp.ClientSessi
         _, data, _ = await spoken
         assert len(data) == 2 * len(SOUND)
         assert not [event for event in peer.events if event["type"] == "error"]
+
+
+class Wordless(ScriptedModel):
+    """Finds nothing in a text that could be spoken."""
+
+    def _speak(self, state: ScriptedState) -> Any:
+        return [delta for delta in super()._speak(state) if not isinstance(delta, SpeechDelta)]
+
+
+@pytest.mark.parametrize("kind", ["wav", "pcm"])
+async def test_a_text_without_words_makes_no_empty_file(http: aiohttp.ClientSession, tmp_path: Path, kind: str) -> None:
+    async with serving(config(tmp_path), Wordless()) as place:
+        status, data, _ = await ask(http, place, {"input": "...", "response_format": kind})
+        assert (status, orjson.loads(data)["error"]["param"]) == (400, "input")
+        await place.empty()
 
 
 async def test_a_model_that_does_not_speak_says_so(http: aiohttp.ClientSession, tmp_path: Path) -> None:
