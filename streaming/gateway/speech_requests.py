@@ -135,7 +135,8 @@ class SpeechRequests:
             async for delta in speech:
                 spoken_s += len(delta.pcm) / rate
                 account.use(len(delta.pcm) / rate)
-                if data := await asyncio.to_thread(encoder.add, delta.pcm):
+                # the head of a file waits for sound
+                if spoken_s and (data := await asyncio.to_thread(encoder.add, delta.pcm)):
                     yield data
         if not spoken_s:
             raise WireError("invalid_value", "Nothing of this text can be spoken: give words.", "input")

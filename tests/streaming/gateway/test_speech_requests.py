@@ -5,6 +5,7 @@ import base64
 import contextlib
 import io
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -256,7 +257,8 @@ class Wordless(ScriptedModel):
     """Finds nothing in a text that could be spoken."""
 
     def _speak(self, state: ScriptedState) -> Any:
-        return [delta for delta in super()._speak(state) if not isinstance(delta, SpeechDelta)]
+        deltas = super()._speak(state)
+        return [replace(delta, pcm=delta.pcm[:0]) if isinstance(delta, SpeechDelta) else delta for delta in deltas]
 
 
 @pytest.mark.parametrize("kind", ["wav", "pcm"])
