@@ -133,7 +133,8 @@ def guard(config: Config, access: Access) -> Middleware:
             return await handler(request)
         except web.HTTPException as error:
             if request.path.startswith("/v1/") and error.status >= 400:
-                return error_response(error.status, "not_found", f"{request.method} {request.path}: {error.reason}")
+                code = error.reason.lower().replace(" ", "_")
+                return error_response(error.status, code, f"{request.method} {request.path}: {error.reason}")
             raise
 
     return middleware

@@ -1,5 +1,7 @@
 """Who may come in: a page of a stranger must not, whatever name it gives this machine."""
 
+from collections.abc import AsyncIterator
+
 import aiohttp
 import pytest
 
@@ -93,3 +95,19 @@ async def test_a_stranger_s_page_may_neither_ask_nor_read() -> None:
     ):
         assert reply.status == 403
         assert "Access-Control-Allow-Origin" not in reply.headers
+
+
+async def _endless() -> AsyncIterator[bytes]:
+    for _ in range(32):
+        yield bytes(65_536)
+
+
+async def test_what_the_framework_refuses_is_told_as_what_it_is() -> None:
+    async with serving() as place, aiohttp.ClientSession() as http:
+        for method, path, body, status, code in (
+            ("GET", "/v1/nothing", None, 404, "not_found"),
+            ("GET", "/v1/audio/speech", None, 405, "method_not_allowed"),
+            ("POST", "/v1/audio/speech", _endless(), 413, "request_entity_too_large"),
+        ):
+            async with http.request(method, place.address + path, data=body) as reply:
+                assert (reply.status, (await reply.json())["error"]["code"]) == (status, code)
