@@ -93,9 +93,9 @@ class Shaping:
             MissingModelError: its package is not installed, or is another version.
             CacheError: its graph cannot be kept.
         """
+        self._synthesizer = synthesizer
         self._likeness = Likeness()
         self._spectra, _ = synthesizer.spectra(_SAMPLE, 1.0)
-        self._sentences = [synthesizer.spectra(phonemes, 1.0)[0] for _, phonemes in SENTENCES]
         self._syllables_per_s = syllables_per_s(_input(self._spectra, Shape()))
 
     def voice(self, name: str, reference: Pcm) -> Voice:
@@ -160,12 +160,13 @@ class Shaping:
     def _understood(self, found: Vector, start: Vector, wanted: _Wanted) -> Vector:
         """As much of what was found as leaves the words intelligible; the judge of likeness hears no words."""
         plain = np.where(_IS_FORMANTS, start, 0)
-        listener = Listener()
-        own = listener.missed([_input(spectra, Shape()) for spectra in self._sentences])
+        # both are large, and few servers make voices often: neither is kept
+        listener, sentences = Listener(), [self._synthesizer.spectra(phonemes, 1.0)[0] for _, phonemes in SENTENCES]
+        own = listener.missed([_input(spectra, Shape()) for spectra in sentences])
         for share in _SHARES:
             candidate = plain + share * (found - plain)
             shape, timbre = self._made(candidate, wanted)
-            if listener.missed([_input(spectra, shape, timbre) for spectra in self._sentences]) <= own + _MAY_MISS:
+            if listener.missed([_input(spectra, shape, timbre) for spectra in sentences]) <= own + _MAY_MISS:
                 return np.asarray(candidate)
         return plain
 
