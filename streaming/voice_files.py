@@ -10,6 +10,7 @@ of it blocks.
 
 import io
 import json
+import math
 import os
 import re
 import secrets
@@ -196,6 +197,9 @@ def _record(id_: str, values: Any) -> Record:
     consent, owner, speaker = values["consent"], values["owner"], values["speaker"]
     if consent not in get_args(Consent):
         raise ValueError(f"consent is {consent!r}")
+    seconds = float(values["seconds"])
+    if not math.isfinite(seconds):  # JSON has no such number, and a list of voices is sent as JSON
+        raise ValueError(f"seconds is {seconds}")
     if not all(one is None or isinstance(one, str) for one in (owner, speaker)):
         raise ValueError("owner and speaker are texts or null")
     return Record(
@@ -207,7 +211,7 @@ def _record(id_: str, values: Any) -> Record:
         owner=owner,
         shared=_of(values, "shared", bool),
         created_at=_of(values, "created_at", int),
-        seconds=float(values["seconds"]),
+        seconds=seconds,
     )
 
 

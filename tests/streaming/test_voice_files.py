@@ -92,6 +92,8 @@ def test_fields_of_a_later_version_do_no_harm(tmp_path: Path) -> None:
         '"created_at": 1, "seconds": 1}',
         '{"name": "a", "language": "en", "consent": "stolen", "speaker": null, "owner": null, "shared": true, '
         '"created_at": 1, "seconds": 1}',
+        '{"name": "a", "language": "en", "consent": "self", "speaker": null, "owner": null, "shared": true, '
+        '"created_at": 1, "seconds": NaN}',
         "\udcff",
     ],
 )
