@@ -98,6 +98,9 @@ _WEAK = _words("bit little slightly somewhat")
 _DEGREES = _STRONG | _WEAK | _words("a so too quite rather more")
 _NO = _words("not never avoid without neither nor no don't")
 _SPEAK = _words("speak speaking talk talking say read narrate answer reply respond recite whisper whispering")
+_ANSWER = _words("answer reply respond")
+_HASTE = _words("fast faster quickly quicker rapidly")
+"""to answer so is to answer soon"""
 _SOUND = _words("sound sounds is be tone voice pitch pace pauses")
 _VOICE = _words("voice voices tone pitch pace manner style delivery speech intonation whisper pitched way")
 _OTHERS = _words("user users customer caller people they he she everyone who")
@@ -148,6 +151,8 @@ def _heard_in(words: Sequence[str]) -> Iterator[tuple[int, float]]:
         before, after = words[:place], words[place + 1 :]
         if not _TOPIC.isdisjoint(before) or not _OTHERS.isdisjoint(before):
             return
+        if word in _HASTE and not _ANSWER.isdisjoint(before):
+            continue
         if word in _ADVERBS and (bare or _is_adverb(word, before, after)):
             index = _ADVERBS[word]
         elif word in _ADJECTIVES and (bare or _is_of_voice(before, after)):

@@ -65,6 +65,7 @@ def test_a_description_is_heeded(text: str) -> None:
         "You talk with customers about fast cars.",
         "You are a strict chess coach who was once a grandmaster.",
         "Respond in low latency.",
+        "Respond quickly and concisely.",
         "You speak like a pirate and love treasure, rum and the sea.",
         "The weather is calm.",
         "Your goal is to make sad people happy.",
