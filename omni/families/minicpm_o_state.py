@@ -189,14 +189,16 @@ class State:
 
     def noted(self, given: Unit) -> Unit:
         """The unit, with what the camera showed before it where it opens a turn and has no picture of its own."""
-        if given.role == "user" and given.image is None and self.standing != "user":
+        if given.role == "user" and given.tool is None and given.image is None and self.standing != "user":
             return replace(given, image=self.glimpse)
         return given
 
     def took(self, given: Unit) -> None:
         """A unit stands at the end of the context now."""
         if given.role == "user":
-            self.standing, self.glimpse = "user", None
+            self.standing = "user"
+            # what came of a call shows nothing: the picture waits for what the user says
+            self.glimpse = self.glimpse if given.tool else None
         else:
             self.standing = "completed" if given.role == "assistant" else "nothing"
             self.audio.clear()

@@ -14,7 +14,7 @@ from omni.text.template import SPEECH_START
 from omni.text.tools import offered
 from omni.text.window import Window
 from omni.types import Reply, TextDelta, Tool, ToolCall, ToolOutput, Unit
-from tests.families.small import SHORT, Heard, Told, answered, asked, ids_in, noise, step_all
+from tests.families.small import SHORT, Heard, Told, answered, asked, ids_in, noise, picture, step_all
 
 WEATHER = Tool("weather", "The weather.", "{}")
 TIME = Tool("time", "The time.", "{}")
@@ -247,6 +247,23 @@ def test_an_output_is_answered(model: MiniCpmO, writes: Writes, told: Told) -> N
     assert told.texts[0].endswith("! […]\n</tool_response>")
     writes("The dog.<|tts_eos|><|im_end|>")
     assert answered(model, state, Reply(tools=(WEATHER,))).said == "The dog."
+
+
+def test_what_the_camera_showed_meanwhile_waits_for_the_users_words(
+    model: MiniCpmO, writes: Writes, told: Told
+) -> None:
+    writes(f"{CALL}<|im_end|>")
+    state = asked(model)
+    answered(model, state, Reply(tools=(WEATHER,)))
+    model.listen([Unit(image=picture(9), glance=True)], [state])
+    told.texts.clear()
+    model.listen([Unit(tool=ToolOutput("call_1", "It rains."))], [state])
+    assert "<image>" not in told.texts[0]
+    writes("The dog.<|tts_eos|><|im_end|>")
+    answered(model, state, Reply(tools=(WEATHER,)))
+    told.texts.clear()
+    model.listen([Unit(text="And now?")], [state])
+    assert "<image>" in told.texts[0]
 
 
 def test_an_interrupted_answer_calls_nothing(model: MiniCpmO, writes: Writes) -> None:
