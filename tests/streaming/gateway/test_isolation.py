@@ -123,7 +123,8 @@ class User:
 
     def whereabouts(self) -> dict[str, Any]:
         """What a client knows that wants to go on with its call."""
-        trace = self.traces[-1]
+        # somebody else may ask for it in the moment before another call has begun
+        trace = next(trace for trace in reversed(self.traces) if trace)
         offers = [event for event in trace if event["type"] in {"session.created", "session.resumed"}]
         return {"resume_token": offers[-1]["omni"]["resume_token"], "last_event_seq": trace[-1]["server_event_seq"]}
 
