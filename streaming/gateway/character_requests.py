@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-import orjson
 from aiohttp import hdrs, web
 
 from streaming import character_form as form
@@ -13,7 +12,7 @@ from streaming.character_form import CharacterError
 from streaming.characters import IMAGE_TYPES, Characters, Entry, Shelf
 from streaming.gateway import http
 from streaming.gateway.access import Caller
-from streaming.gateway.wire.fields import Fields, WireError, decode_base64
+from streaming.gateway.wire.fields import Fields, WireError, decode_base64, fields_of
 
 _PATH = "/v1/characters"
 _MAX_BODY = form.MAX_IMAGE_BYTES * 4 // 3 + form.MAX_FILE_BYTES
@@ -155,13 +154,7 @@ async def _fields_of(request: web.Request) -> Fields:
                     raise CharacterError("image_too_large", f"a picture may have {most} MiB; scale it down", "image")
     except TimeoutError:
         raise CharacterError("upload_timed_out", "the character took too long to arrive; try again") from None
-    try:
-        values = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        raise WireError("invalid_json", f"The body is no JSON: {error}. Send one JSON object.") from None
-    if not isinstance(values, dict):
-        raise WireError("invalid_json", "Send one JSON object as the body.")
-    return Fields(values)
+    return fields_of(body)
 
 
 def _picture_of(fields: Fields, id_: str) -> tuple[bytes | None, bool]:

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
-import orjson
 from aiohttp import web
 
 from streaming.catalogue import Catalogue
@@ -13,7 +12,7 @@ from streaming.gateway import http
 from streaming.gateway.access import Caller
 from streaming.gateway.client_secrets import DEFAULT_S, LONGEST_S, SHORTEST_S, TooManySecretsError
 from streaming.gateway.wire import flat_session
-from streaming.gateway.wire.fields import Fields, WireError
+from streaming.gateway.wire.fields import Fields, WireError, fields_of
 from streaming.gateway.wire.session_object import SessionObject
 from streaming.tdm.conversation import opening, opening_settings
 from streaming.tdm.pipeline import Engine
@@ -67,13 +66,7 @@ def _refusal(error: WireError | _RefusedError) -> web.Response:
 async def _fields_of(request: web.Request) -> Fields:
     """The request's JSON object; without a body an empty one."""
     body = await request.read()
-    try:
-        values = orjson.loads(body) if body else {}
-    except orjson.JSONDecodeError as error:
-        raise WireError("invalid_json", f"The body is no JSON: {error}. Send one JSON object.") from None
-    if not isinstance(values, dict):
-        raise WireError("invalid_json", "Send one JSON object as the body.")
-    return Fields(values)
+    return fields_of(body) if body else Fields({})
 
 
 def _chosen(fields: Fields, name: str) -> Mapping[str, Any]:

@@ -16,7 +16,7 @@ from omni.types import FASTEST, SLOWEST, Voice
 from streaming.catalogue import Catalogue
 from streaming.gateway import http
 from streaming.gateway.access import RETRY_S, Account, Caller
-from streaming.gateway.wire.fields import Fields, WireError
+from streaming.gateway.wire.fields import Fields, WireError, fields_of
 from streaming.gateway.wire.session_object import stand_in, voice_name
 from streaming.sound_formats import FORMATS, StreamEncoder
 from streaming.speech import Reading, Script
@@ -209,13 +209,7 @@ async def _fields_of(request: web.Request) -> Fields:
     """The request's JSON object."""
     if (request.content_length or 0) > MAX_BODY:
         raise WireError("string_above_max_length", f"The body is longer than {MAX_BODY // 1024} KiB; shorten it.")
-    try:
-        values = orjson.loads(await request.read())
-    except orjson.JSONDecodeError as error:
-        raise WireError("invalid_json", f"The body is no JSON: {error}. Send one JSON object.") from None
-    if not isinstance(values, dict):
-        raise WireError("invalid_json", "Send one JSON object as the body.")
-    return Fields(values)
+    return fields_of(await request.read())
 
 
 def _order(fields: Fields, engine: Engine, catalogue: Catalogue) -> _Order:

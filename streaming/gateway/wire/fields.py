@@ -167,6 +167,21 @@ class Fields:
         return WireError("invalid_type", f"{self.path(name)} must be {words}, got {found}.", self.path(name))
 
 
+def fields_of(body: bytes | bytearray) -> Fields:
+    """The JSON object that is the body of a request.
+
+    Raises:
+        WireError: it is none.
+    """
+    try:
+        values = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise WireError("invalid_json", f"The body is no JSON: {error}. Send one JSON object.") from None
+    if not isinstance(values, dict):
+        raise WireError("invalid_json", "Send one JSON object as the body.")
+    return Fields(values)
+
+
 def encoded(value: Any, param: str) -> bytes:
     """A client's values as JSON again.
 

@@ -8,6 +8,7 @@ from typing import Any
 import orjson
 from openai import AsyncOpenAI
 
+from omni.model import OmniModel
 from omni.text.chat import Message
 from omni.types import ToolOutput
 from streaming.config import Config
@@ -57,12 +58,13 @@ class Talk:
 
 
 @asynccontextmanager
-async def talking() -> AsyncIterator[Talk]:
+async def talking(model: OmniModel[Any] | None = None) -> AsyncIterator[Talk]:
+    """A call in which a function is offered; without a model, with nano."""
     gateway = Gateway(Config(), None, SystemClock())
     async with listening(gateway, "127.0.0.1", 0) as address:
-        gateway.start(FakeParts(FakeChat(script)).nano(), Loudness())
+        gateway.start(model or FakeParts(FakeChat(script)).nano(), Loudness())
         client = AsyncOpenAI(api_key="none", base_url=f"{address}/v1")
-        async with client.realtime.connect(model="nano") as connection:
+        async with client.realtime.connect(model="any") as connection:
             talk = Talk(connection)
             await talk.until("session.created")
             await connection.session.update(session={"type": "realtime", "tools": [WEATHER]})

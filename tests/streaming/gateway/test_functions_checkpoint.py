@@ -1,27 +1,18 @@
 """The official client and its functions with a small MiniCPM-o. What it writes is given: random weights ask nothing."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 pytest.importorskip("torch", reason="MiniCPM-o needs torch: pip install -e '.[minicpm-o]'")
 
-from openai import AsyncOpenAI
-
 from omni.checkpoint import find
 from omni.families import minicpm_o_answering
 from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
 from omni.text.decoding import Decoding, recite
 from omni.text.llm import LanguageModel
-from streaming.config import Config
-from streaming.gateway.listening import listening
-from streaming.gateway.server import Gateway
-from streaming.tdm.clock import SystemClock
-from tests.grammar import check
-from tests.streaming.gateway.place import Loudness
-from tests.streaming.gateway.test_functions import WEATHER, Talk
+from tests.streaming.gateway.test_functions import talking
 
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"town": "Ulm"}}\n</tool_call>'
 
@@ -46,21 +37,6 @@ def answers(model: MiniCpmO, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[s
     monkeypatch.setattr(minicpm_o_answering, "decode", written)
     yield answers
     assert answers == []
-
-
-@asynccontextmanager
-async def talking(model: MiniCpmO) -> AsyncIterator[Talk]:
-    gateway = Gateway(Config(), None, SystemClock())
-    async with listening(gateway, "127.0.0.1", 0) as address:
-        gateway.start(model, Loudness())
-        client = AsyncOpenAI(api_key="none", base_url=f"{address}/v1")
-        async with client.realtime.connect(model="tiny") as connection:
-            talk = Talk(connection)
-            await talk.until("session.created")
-            await connection.session.update(session={"type": "realtime", "tools": [WEATHER]})
-            await talk.until("session.updated")
-            yield talk
-            check(talk.trace)
 
 
 async def test_a_spoken_answer_ends_with_a_call_and_its_output_is_answered(model: MiniCpmO, answers: list[str]) -> None:
