@@ -288,7 +288,8 @@ class MiniCpmO:
         """One burst of text (THINK), or one call of the talker (SPEAK), for all states together.
 
         Raises:
-            RowsError: for some of them no numbers were computed. Their states are to be made anew.
+            RowsError: some answers cannot go on: no numbers were computed, or all that was written is a call that is
+                none. Their states are to be made anew.
         """
         answers = [(state, state.answer) for state in states if state.answer is not None and not state.answer.closed]
         answering = self._answering
