@@ -6,6 +6,12 @@ from typing import Protocol
 from omni.model import Capabilities
 from omni.types import Voice
 
+OPENAI_VOICES = (
+    *("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"),
+    *("fable", "onyx", "nova"),  # for speech alone
+)
+"""Clients written for OpenAI ask for these by name, often by themselves; they get one of ours, always the same."""
+
 
 @dataclass(frozen=True, slots=True)
 class Character:

@@ -17,6 +17,7 @@ from omni.model import Capabilities
 from omni.types import Pcm, Voice
 from streaming import voice_files as files
 from streaming import whole_files
+from streaming.catalogue import OPENAI_VOICES
 from streaming.voice_files import Consent, DamagedError, Family, Record
 
 MOST = 50
@@ -248,6 +249,9 @@ class Shelf:
             raise VoiceError("name_missing", "Give the voice a name.", "name")
         if len(name) > _LONGEST_NAME or not name.isprintable() or files.is_id(name):
             raise VoiceError("invalid_name", f"A name has 1 to {_LONGEST_NAME} letters, digits or signs.", "name")
+        if wish.shared and self._owner is not None and name.casefold() in OPENAI_VOICES:
+            message = f"Many clients ask for {name} without being told to: share the voice under another name."
+            raise VoiceError("name_taken", message, "name")
         if wish.consent not in get_args(Consent):
             raise VoiceError(
                 "consent_missing",

@@ -116,6 +116,15 @@ def test_what_is_told_of_a_voice_is_checked(library: Voices, wish: dict[str, str
     assert (refused.value.code, refused.value.param) == (code, param)
 
 
+def test_no_account_gives_its_voice_to_the_clients_of_others(library: Voices) -> None:
+    ann = library.of("ann")
+    with pytest.raises(VoiceError, match="another name") as refused:
+        ann.record_of(Wish("Alloy", "self", shared=True))
+    assert (refused.value.code, refused.value.param) == ("name_taken", "name")
+    assert ann.record_of(Wish("Alloy", "self")).name == "Alloy"  # to its own it may
+    assert library.of(None).record_of(Wish("Alloy", "self", shared=True)).shared  # and who runs the server to all
+
+
 def test_a_voice_of_nobody_needs_no_speaker(library: Voices) -> None:
     assert library.of(None).record_of(Wish("Robot", "synthetic")).speaker is None
 

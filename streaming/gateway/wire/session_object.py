@@ -7,7 +7,7 @@ from typing import Any
 from omni.model import Capabilities
 from omni.timing import Timing
 from omni.types import FASTEST, SLOWEST, Voice
-from streaming.catalogue import BuiltIn, Catalogue
+from streaming.catalogue import OPENAI_VOICES, BuiltIn, Catalogue
 from streaming.events import Opened, Settings, TurnDetection
 from streaming.gateway.wire.audio import AudioFormat
 from streaming.gateway.wire.fields import Fields, WireError
@@ -17,12 +17,6 @@ from streaming.gateway.wire.turn_detection import read_turn_detection, turn_dete
 
 MAX_OUTPUT_TOKENS = 4096
 """most that a client may ask for in one response (OpenAI's own limit)"""
-
-_OPENAI_VOICES = (
-    *("alloy", "ash", "ballad", "coral", "echo", "sage", "shimmer", "verse", "marin", "cedar"),
-    *("fable", "onyx", "nova"),  # for speech alone
-)
-"""Clients written for OpenAI ask for these by name; they get one of ours, always the same."""
 
 _WITHOUT_EFFECT = ("include", "tracing", "parallel_tool_calls", "reasoning", "truncation")
 """fields that a client of OpenAI may set and that mean nothing here"""
@@ -368,7 +362,7 @@ def stand_in(name: str, can: Capabilities, catalogue: Catalogue, fields: Fields)
     Raises:
         WireError: it is none of those either.
     """
-    if name in _OPENAI_VOICES and can.voices:
-        return can.voices[_OPENAI_VOICES.index(name) % len(can.voices)]
+    if name in OPENAI_VOICES and can.voices:
+        return can.voices[OPENAI_VOICES.index(name) % len(can.voices)]
     listed = ", ".join(catalogue.voices()) or "none: this model does not speak"
     raise WireError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.", fields.path("voice"))
