@@ -45,13 +45,13 @@ def test_what_is_not_installed_is_one_command_away(monkeypatch: pytest.MonkeyPat
     version = importlib.metadata.version
 
     def absent(name: str) -> str:
-        if name in {"safetensors", "torch"}:
+        if name == "torch":
             raise importlib.metadata.PackageNotFoundError(name)
         return version(name)
 
     monkeypatch.setattr(importlib.metadata, "version", absent)
     (line,) = [line for line in lines(Config(model="a/b", port=0)).splitlines() if "pip install" in line]
-    assert line.startswith("NO  not installed: safetensors, torch; run in the project's folder")
+    assert line.startswith("NO  not installed: torch; run in the project's folder")
     assert line.endswith(INSTALL_CHECKPOINTS)
 
 
