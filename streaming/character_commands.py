@@ -8,7 +8,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from streaming import character_form as form
 from streaming.catalogue import Character
@@ -85,13 +84,13 @@ def _edit(characters: Characters, given: argparse.Namespace, edit: Editor) -> No
 
 def _with(character: Character, settings: Sequence[str]) -> Character:
     """The character with some texts in place of its own."""
-    values: dict[str, Any] = {name: getattr(character, name) for name in form.LONGEST}
+    values: dict[str, str] = {}
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
             raise CommandError(f"--set takes KEY=TEXT, not {setting!r}")
         values[name.strip()] = text
-    return form.from_values(values, character.id)
+    return form.changed(character, values)
 
 
 def _by_hand(character: Character, edit: Editor, save: Callable[[Character], None]) -> None:

@@ -99,6 +99,15 @@ def from_values(values: Mapping[str, Any], id_: str) -> Character:
     return checked(Character(id_, **{"name": "", "who": "", **texts}))
 
 
+def changed(character: Character, values: Mapping[str, Any]) -> Character:
+    """The character with these fields in place of its own; null or "" clears one, what they do not name stays.
+
+    Raises:
+        CharacterError: as from_values().
+    """
+    return from_values({**{name: getattr(character, name) for name in LONGEST}, **values}, character.id)
+
+
 def write(character: Character) -> str:
     """The character as a TOML file, from which parse() and from_values() make it again, if it is checked()."""
     values = {field.name: getattr(character, field.name) for field in fields(Character) if field.name != "id"}

@@ -12,9 +12,10 @@ import logging
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import streaming
 from streaming import character_form as form
@@ -229,6 +230,17 @@ class Shelf:
             return self._characters.add(character, self._owner, picture)
         self._own(character.id)
         return self._characters.replace(character, self._owner, picture, keeps_image)
+
+    def change(
+        self, id_: str, values: Mapping[str, Any], picture: bytes | None = None, *, keeps_image: bool = True
+    ) -> Entry:
+        """Change some fields of one of this account's own: see character_form.changed(); else as save().
+
+        Raises:
+            CharacterError: as save().
+            OSError: it cannot be written.
+        """
+        return self.save(form.changed(self._own(id_).character, values), picture, keeps_image=keeps_image)
 
     def remove(self, id_: str) -> None:
         """Remove one of this account's own, with its picture.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from aiohttp import hdrs, web
@@ -85,10 +86,14 @@ class CharacterRequests:
         fields = await _fields_of(request)
         id_ = fields.identifier("id") or ""
         fields.only({"id", "image", *form.LONGEST})
-        character = form.from_values({name: fields[name] for name in form.LONGEST if name in fields}, id_)
+        texts = {name: fields[name] for name in form.LONGEST if name in fields}
         picture, keeps = _picture_of(fields, id_)
+        if id_:
+            save = partial(shelf.change, id_, texts, picture, keeps_image=keeps)
+        else:
+            save = partial(shelf.save, form.from_values(texts, ""), picture)
         async with self._drawing:
-            entry = await asyncio.to_thread(shelf.save, character, picture, keeps_image=keeps)
+            entry = await asyncio.to_thread(save)
         return web.json_response(await asyncio.to_thread(_rendered, entry, shelf), status=200 if id_ else 201)
 
     async def _remove(self, request: web.Request) -> web.Response:

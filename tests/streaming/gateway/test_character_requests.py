@@ -108,6 +108,16 @@ async def test_one_is_made_seen_changed_and_removed(client: Client) -> None:
     assert await client.refused("DELETE", "/ada-byron") == (404, "character_not_found", "id")
 
 
+async def test_what_is_left_out_of_a_change_stays_and_null_clears(client: Client) -> None:
+    _, made = await client.ask("POST", body=ADA)
+    status, changed = await client.ask("POST", body={"id": made["id"], "style": "loudly"})
+    assert (status, changed) == (200, {**made, "style": "loudly"})
+    _, cleared = await client.ask("POST", body={"id": made["id"], "greeting": "", "voice": None, "style": None})
+    assert cleared == {**made, "greeting": "", "voice": None, "style": ""}
+    assert await client.refused("POST", body={"id": made["id"], "name": None}) == (400, "name_missing", "name")
+    assert await client.refused("POST", body={"id": made["id"], "who": ""}) == (400, "who_missing", "who")
+
+
 async def test_a_picture_that_changes_has_another_address(client: Client) -> None:
     _, first = await client.ask("POST", body={**ADA, "image": data_url()})
     _, second = await client.ask("POST", body={**ADA, "id": first["id"], "image": data_url("JPEG")})
