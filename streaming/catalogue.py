@@ -1,5 +1,7 @@
 """What a call may choose from, found by name: voices and characters."""
 
+import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +13,14 @@ OPENAI_VOICES = (
     *("fable", "onyx", "nova"),  # for speech alone
 )
 """Clients written for OpenAI ask for these by name, often by themselves; they get one of ours, always the same."""
+
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+"""what is written like the code of a language: en, pt-BR, zh-Hant-TW"""
+
+
+def same_name(name: str, other: str) -> bool:
+    """Whether people take these for one name, of a voice or a character."""
+    return unicodedata.normalize("NFC", name).casefold() == unicodedata.normalize("NFC", other).casefold()
 
 
 @dataclass(frozen=True, slots=True)

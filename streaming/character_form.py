@@ -22,7 +22,7 @@ from typing import Any
 from PIL import Image
 
 from omni.vision.image import decode_image
-from streaming.catalogue import Character
+from streaming.catalogue import LANGUAGE, Character
 
 LONGEST = {"name": 60, "who": 4_000, "greeting": 500, "voice": 80, "language": 20, "style": 300}
 """characters of each text"""
@@ -34,7 +34,6 @@ _PICTURE_SIDE = 512
 """pixels of a kept picture"""
 
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _ONE_LINE = frozenset({"name", "voice", "language", "style"})
 
 
@@ -63,7 +62,7 @@ def checked(character: Character) -> Character:
         if not texts[name]:
             raise CharacterError(f"{name}_missing", f"a character needs {what}: give it as {name}", name)
     language = texts["language"] or "en"
-    if not _LANGUAGE.fullmatch(language):
+    if not LANGUAGE.fullmatch(language):
         raise CharacterError(
             "invalid_value", f"{language!r} is no language; write its code, such as en or pt-BR", "language"
         )

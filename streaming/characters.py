@@ -12,7 +12,7 @@ import logging
 import re
 import threading
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from typing import Any
 import streaming
 from streaming import character_form as form
 from streaming import whole_files
-from streaming.catalogue import Character
+from streaming.catalogue import Character, same_name
 from streaming.character_form import CharacterError
 
 INCLUDED = Path(streaming.__file__).parent / "cast"
@@ -98,13 +98,15 @@ class Characters:
         """Keep a new character; its id is made of its name.
 
         Raises:
-            CharacterError: it is not fit to be kept, or its owner has MOST already.
+            CharacterError: it is not fit to be kept, its owner has one of that name, or MOST already.
             OSError: it cannot be written.
         """
         character = form.checked(character)
         image = None if picture is None else form.portrait(picture)
         with self._writing:
-            if sum(entry.owner == owner and not entry.built_in for entry in self.everything()) >= MOST:
+            own = self._made_by(owner)
+            _check_name(character, own)
+            if len(own) >= MOST:
                 raise CharacterError("too_many_characters", f"there are {MOST} already; remove one first")
             self._folder.mkdir(parents=True, exist_ok=True)
             with whole_files.new_folder(self._folder) as new:
@@ -124,13 +126,17 @@ class Characters:
             keeps_image: instead, that of before.
 
         Raises:
-            CharacterError: it is not fit to be kept.
+            CharacterError: it is not fit to be kept, or its owner has another of that name.
             OSError: it cannot be written.
         """
         character = form.checked(character)
         image = None if picture is None else form.portrait(picture)
         folder = self._folder / character.id
         with self._writing:
+            others = [entry for entry in self._made_by(owner) if entry.character.id != character.id]
+            before = self._try(character.id)
+            if before is None or before.character.name != character.name:
+                _check_name(character, others)
             whole_files.replace_file(folder / _FILE, _as_toml(character, owner))
             if not keeps_image:
                 for old in _images(folder):
@@ -148,6 +154,9 @@ class Characters:
         """
         with self._writing:
             whole_files.remove_folder(self._folder / id_)
+
+    def _made_by(self, owner: str | None) -> list[Entry]:
+        return [entry for entry in self.everything() if not entry.built_in and entry.owner == owner]
 
     def _kept_ids(self) -> list[str]:
         if not self._folder.is_dir():
@@ -265,6 +274,14 @@ class Shelf:
 
     def _sees(self, entry: Entry) -> bool:
         return entry.built_in or entry.owner in (None, self._owner)
+
+
+def _check_name(character: Character, others: Iterable[Entry]) -> None:
+    """Whether a name tells a character from its owner's others. It may be that of an included one: copies keep it."""
+    same = next((one.character for one in others if same_name(one.character.name, character.name)), None)
+    if same is not None:
+        message = f"there is a character {same.name} already, {same.id}; choose another name, or change that one"
+        raise CharacterError("name_taken", message, "name")
 
 
 def _text(path: Path) -> str:

@@ -5,7 +5,6 @@ look() sees what has changed in the folder: the command line may add and remove 
 """
 
 import logging
-import re
 import threading
 import time
 import unicodedata
@@ -14,17 +13,19 @@ from pathlib import Path
 from typing import get_args
 
 from omni.model import Capabilities
+from omni.packaged.voices import BUILT_IN
 from omni.types import Pcm, Voice
 from streaming import voice_files as files
 from streaming import whole_files
-from streaming.catalogue import OPENAI_VOICES
+from streaming.catalogue import LANGUAGE, OPENAI_VOICES, same_name
 from streaming.voice_files import Consent, DamagedError, Family, Record
 
 MOST = 50
 """voices of one owner"""
 
 _LONGEST_NAME = 60
-_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8}){0,3}")
+_RESERVED = frozenset(voice.name for voice in BUILT_IN)
+"""names that mean something under the default model, and so under every other: one folder of voices serves them all"""
 _PREPARING = "it is being prepared for this model; look again in a moment"
 _NONE_MADE = "this model speaks in its own voices only; the voice is kept for one that takes others"
 
@@ -232,7 +233,7 @@ class Shelf:
         """A voice by its id or its name: one's own is meant first, then a built-in one, then what others share."""
         ranked = sorted(self.list(), key=lambda entry: 0 if self.mine(entry) else 1 if entry.built_in else 2)
         by_id = next((entry for entry in ranked if entry.id == name), None)
-        return by_id or next((entry for entry in ranked if _same(entry.name, name)), None)
+        return by_id or next((entry for entry in ranked if same_name(entry.name, name)), None)
 
     def mine(self, entry: Entry) -> bool:
         """Whether this account may remove it. What is too damaged to say whose it is is the host's."""
@@ -264,7 +265,7 @@ class Shelf:
             raise VoiceError("consent_missing", "Say whose voice it is: speaker is the name of who agreed.", "speaker")
         if len(speaker) > _LONGEST_NAME or not (speaker or " ").isprintable():
             raise VoiceError("invalid_name", f"speaker has at most {_LONGEST_NAME} letters.", "speaker")
-        if not _LANGUAGE.fullmatch(wish.language):
+        if not LANGUAGE.fullmatch(wish.language):
             raise VoiceError("invalid_language", "language is a code such as en, de or zh-CN.", "language")
         self.check_room(name)
         return Record(
@@ -285,7 +286,7 @@ class Shelf:
         Raises:
             VoiceError: the name is taken, or it has MOST already.
         """
-        if any(_same(entry.name, name) for entry in self.list()):
+        if name.casefold() in _RESERVED or any(same_name(entry.name, name) for entry in self.list()):
             raise VoiceError("name_taken", f"There is a voice {name} already. Choose another name.", "name")
         if sum(map(self.mine, self.list())) >= MOST:
             raise VoiceError("too_many_voices", f"There are {MOST} voices of yours already. Remove one first.")
@@ -311,7 +312,3 @@ class Shelf:
 
     def _sees(self, entry: Entry) -> bool:
         return self.mine(entry) or (entry.record is not None and entry.record.shared)
-
-
-def _same(name: str, other: str) -> bool:
-    return unicodedata.normalize("NFC", name).casefold() == unicodedata.normalize("NFC", other).casefold()

@@ -66,13 +66,27 @@ def test_what_is_saved_is_there_for_another_library_of_the_same_folder(library: 
     assert [path.name for path in (tmp_path / "data" / "characters").iterdir()] == ["ada-byron"]
 
 
-def test_names_may_repeat_ids_do_not(library: Characters) -> None:
+def test_every_character_has_an_id_of_its_own(library: Characters) -> None:
     shelf = library.of(None)
-    names = ["Ada Byron", "Ada Byron", "Captain", "Łukasz Ünal!", "李白", "李白", "A" * 60]
+    names = ["Ada Byron", "Ada. Byron", "Captain", "Łukasz Ünal!", "李白", "杜甫", "A" * 60]
     made = [shelf.save(replace(ADA, name=name)).character.id for name in names]
     assert made == [
         "ada-byron", "ada-byron-2", "captain-2", "ukasz-unal", "character", "character-2", "a" * 40,
     ]  # fmt: skip
+
+
+def test_two_of_one_owner_have_two_names(library: Characters, tmp_path: Path) -> None:
+    ann = library.of("ann")
+    ann.save(ADA)
+    other = ann.save(replace(ADA, name="Captain"))  # a copy of an included one may keep its name
+    assert library.of("ben").save(ADA).character.id == "ada-byron-2"
+    for wrong in (replace(ADA, name="ADA byron"), replace(other.character, name="Ada Byron")):
+        assert code(ann.save, wrong) == "name_taken"
+    assert len(ann.list()) == 3
+    # two that have one name already, by hand: each may be changed
+    file = tmp_path / "data" / "characters" / other.character.id / "character.toml"
+    file.write_text(file.read_text().replace("Captain", "Ada Byron"))
+    assert ann.change(other.character.id, {"style": "loudly"}).character.style == "loudly"
 
 
 def test_one_sees_ones_own_the_hosts_and_the_included_ones(library: Characters) -> None:
@@ -162,8 +176,8 @@ def test_a_file_put_there_by_hand_is_the_hosts(library: Characters, tmp_path: Pa
 def test_one_owner_cannot_fill_the_disk(library: Characters, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(characters, "MOST", 2)
     shelf = library.of("ann")
-    shelf.save(ADA)
-    shelf.save(ADA)
+    for name in ("one", "two"):
+        shelf.save(replace(ADA, name=name))
     assert code(shelf.save, ADA) == "too_many_characters"
     library.of("ben").save(ADA)
 
@@ -179,7 +193,7 @@ def test_what_is_not_fit_to_be_kept_changes_nothing(library: Characters, tmp_pat
 
 def test_many_at_once_get_ids_of_their_own(library: Characters) -> None:
     shelf = library.of(None)
-    threads = [threading.Thread(target=shelf.save, args=(ADA,)) for _ in range(8)]
+    threads = [threading.Thread(target=shelf.save, args=(replace(ADA, name="A" * 40 + str(n)),)) for n in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -196,7 +210,7 @@ def test_what_is_saved_is_on_the_disk_before_it_is_said_to_be(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    for change in (ADA, replace(saved.character, greeting="Hello.")):
+    for change in (replace(ADA, name="New"), replace(saved.character, greeting="Hello.")):
         with pytest.raises(OSError, match="No space"):
             library.of("ann").save(change)
     entry = library.of("ann").entry("ada-byron")

@@ -100,6 +100,7 @@ def test_a_name_means_one_s_own_first_then_a_built_in_one_then_what_others_share
         ({"name": "voice_0123456789abcdef"}, "invalid_name", "name"),
         ({"name": "Plain"}, "name_taken", "name"),
         ({"name": "mine"}, "name_taken", "name"),
+        ({"name": "Heart"}, "name_taken", "name"),  # of nano, which may serve this folder tomorrow
         ({"consent": ""}, "consent_missing", "consent"),
         ({"consent": "yes"}, "consent_missing", "consent"),
         ({"consent": "given"}, "consent_missing", "speaker"),

@@ -189,7 +189,8 @@ async def test_pictures_are_decoded_one_at_a_time_and_few_wait(client: Client, m
         return data
 
     monkeypatch.setattr(form, "portrait", portrait)
-    asked = [asyncio.ensure_future(client.ask("POST", body={**ADA, "image": data_url()})) for _ in range(9)]
+    bodies = [{**ADA, "name": f"Ada {n}", "image": data_url()} for n in range(9)]
+    asked = [asyncio.ensure_future(client.ask("POST", body=body)) for body in bodies]
     (refused,), waiting = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
     status, answer = refused.result()
     assert (status, answer["error"]["code"]) == (429, "characters_busy")
