@@ -224,7 +224,9 @@ def _voices(config: Config, arguments: argparse.Namespace) -> int:
     from streaming.gateway import models
     from streaming.voice_commands import run
 
-    logs.configure(config.log_level, as_json=config.log_json)
+    # what is damaged is listed, not logged too
+    level = config.log_level if arguments.action in {"add", "preview"} else "error"
+    logs.configure(level, as_json=config.log_json)
     try:
         run(config, arguments, lambda config: models.load(config)[0])
     except (CommandError, ValueError, OSError) as error:
@@ -252,11 +254,13 @@ def _say(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _characters(config: Config, arguments: argparse.Namespace) -> int:
+    from streaming import logs
     from streaming.character_commands import run
 
+    logs.configure("error", as_json=config.log_json)  # what is damaged is listed, not logged too
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
     try:
-        run(config.data_folder / "characters", arguments, editor)
+        run(config, arguments, editor)
     except (CommandError, ValueError, OSError) as error:
         return _complain(error, 2)
     return 0

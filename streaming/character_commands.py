@@ -10,29 +10,34 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from streaming import character_form as form
-from streaming.catalogue import Character
+from streaming.catalogue import Character, same_name
 from streaming.character_form import CharacterError
 from streaming.characters import Characters, Entry
 from streaming.command_flags import CommandError
+from streaming.config import Config
+from streaming.gateway.libraries import CHARACTERS
+from streaming.unloaded_voices import unloaded, untold
+from streaming.voices import Voices
 
 Editor = Callable[[Path], None]
 
 
-def run(folder: Path, arguments: argparse.Namespace, editor: str | None) -> None:
+def run(config: Config, arguments: argparse.Namespace, editor: str | None) -> None:
     """Do what the arguments say, and print it.
 
     Args:
-        folder: where the characters are kept.
+        config: where the characters are kept, and the voices that they name.
+        arguments: of the command.
         editor: command line of the person's editor, from the environment.
 
     Raises:
         CommandError, CharacterError, OSError: it cannot be done; the message says why.
     """
-    characters = Characters(folder)
+    characters = Characters(config.data_folder / CHARACTERS)
     given = arguments
     match given.action:
         case "list":
-            print(_table(characters))
+            print(_table(characters, config))
             for problem in characters.damaged().values():
                 print(f"damaged and left out: {problem}", file=sys.stderr)
         case "show":
@@ -43,26 +48,39 @@ def run(folder: Path, arguments: argparse.Namespace, editor: str | None) -> None
         case "edit":
             _edit(characters, given, lambda path: _open(editor, path))
         case "remove":
-            if given.id not in characters.damaged():
-                _changeable(_found(characters, given.id))
-            characters.remove(given.id)
-            print(f"{given.id} is removed")
+            damaged = given.id in characters.damaged()
+            id_ = given.id if damaged else _changeable(_found(characters, given.id)).character.id
+            characters.remove(id_)
+            print(f"{id_} is removed")
 
 
-def _table(characters: Characters) -> str:
+def _table(characters: Characters, config: Config) -> str:
     """Who there is, a line each."""
     rows: list[Sequence[str]] = [("ID", "NAME", "VOICE", "FROM", "GREETING")]
+    voices, absent = unloaded(config), list[str]()
     for entry in characters.everything():
         character = entry.character
         origin = "included" if entry.built_in else "here" if entry.owner is None else f"account {entry.owner[:12]}"
-        rows.append((character.id, character.name, character.voice or "-", origin, _short(character.greeting)))
+        voice = character.voice or "-"
+        if _speaks_otherwise(entry, voices, config):
+            absent.append(voice)
+            voice += "*"
+        rows.append((character.id, character.name, voice, origin, _short(character.greeting)))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(text.ljust(width) for text, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    remarks = [f"* voice {voice}: not here, the default speaks" for voice in dict.fromkeys(absent)]
+    return "\n".join([*(line.rstrip() for line in lines), *remarks])
+
+
+def _speaks_otherwise(entry: Entry, voices: Voices, config: Config) -> bool:
+    """Whether a character names a voice that is not there, as far as that can be told without the model."""
+    voice = entry.character.voice
+    return voice is not None and untold(config) is None and voices.of(entry.owner).find(voice) is None
 
 
 def _edit(characters: Characters, given: argparse.Namespace, edit: Editor) -> None:
     entry = _changeable(_found(characters, given.id))
+    id_ = entry.character.id
     if given.image is not None and given.no_image:
         raise CommandError("give a picture or --no-image, not both")
     if given.file and given.set:
@@ -74,12 +92,12 @@ def _edit(characters: Characters, given: argparse.Namespace, edit: Editor) -> No
         characters.replace(changed, entry.owner, picture, keeps_image)
 
     if given.file:
-        save(_read(given.file, given.id))
+        save(_read(given.file, id_))
     elif given.set or not keeps_image:
         save(_with(entry.character, given.set or ()))
     else:
         _by_hand(entry.character, edit, save)
-    print(f"{given.id} is changed")
+    print(f"{id_} is changed")
 
 
 def _with(character: Character, settings: Sequence[str]) -> Character:
@@ -120,6 +138,10 @@ def _read(file: str, id_: str) -> Character:
     """The character that a file holds."""
     try:
         text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise CommandError(f"there is no file {file}") from error
+    except OSError as error:
+        raise CommandError(f"cannot read {file}: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise CharacterError("invalid_toml", f"{file} is no text in UTF-8; save it as that") from error
     try:
@@ -129,22 +151,34 @@ def _read(file: str, id_: str) -> Character:
 
 
 def _picture(path: str | None) -> bytes | None:
-    return None if path is None else Path(path).read_bytes()
+    try:
+        return None if path is None else Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise CommandError(f"there is no file {path}") from error
+    except OSError as error:
+        raise CommandError(f"cannot read {path}: {error.strerror}") from error
 
 
-def _found(characters: Characters, id_: str) -> Entry:
-    entry = characters.find(id_)
-    if entry is None:
-        why = characters.damaged().get(id_)
-        raise CommandError(why or f"there is no character {id_!r}; `omni characters list` shows who there is")
-    return entry
+def _found(characters: Characters, wanted: str) -> Entry:
+    """A character by its id, or by a name that no other has."""
+    if (entry := characters.find(wanted)) is not None:
+        return entry
+    if why := characters.damaged().get(wanted):
+        raise CommandError(why)
+    named = [entry for entry in characters.everything() if same_name(entry.character.name, wanted)]
+    if len(named) == 1:
+        return named[0]
+    if named:
+        ids = " or ".join(entry.character.id for entry in named)
+        raise CommandError(f"several are called {wanted}: say which by its id, {ids}")
+    raise CommandError(f"there is no character {wanted!r}; `omni characters list` shows who there is")
 
 
 def _changeable(entry: Entry) -> Entry:
     if entry.built_in:
         id_ = entry.character.id
         raise CommandError(
-            f"{id_} is included and stays as it is; make one of your own of it: "
+            f"{id_} is built in and cannot be changed or removed; make one of your own of it: "
             f"omni characters show {id_} > mine.toml, change that, omni characters add mine.toml"
         )
     return entry

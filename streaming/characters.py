@@ -3,8 +3,8 @@
     <folder>/<id>/character.toml     see character_form; its "owner" is the account that made it, none: the host
     <folder>/<id>/image.jpg          its picture, if it has one
 
-Nothing is remembered here: what is asked for is read, so that a file mended by hand, or added from the command line,
-counts at once. A file that cannot be read costs that character alone. All of it blocks, a file at a time.
+No character is remembered here: what is asked for is read, so that a file mended by hand, or added from the command
+line, counts at once. A file that cannot be read costs that character alone. All of it blocks, a file at a time.
 """
 
 import itertools
@@ -59,6 +59,8 @@ class Characters:
         self._folder = folder
         self._included = included
         self._writing = threading.Lock()
+        self._told: dict[str, str] = {}
+        """what was logged of damaged ones, by id: once, though they are asked for with every list"""
 
     def tidy(self) -> None:
         """Remove what a program left half done when it was ended."""
@@ -154,6 +156,7 @@ class Characters:
         """
         with self._writing:
             whole_files.remove_folder(self._folder / id_)
+        self._told.pop(id_, None)
 
     def _made_by(self, owner: str | None) -> list[Entry]:
         return [entry for entry in self.everything() if not entry.built_in and entry.owner == owner]
@@ -165,10 +168,14 @@ class Characters:
 
     def _try(self, id_: str) -> Entry | None:
         try:
-            return self._kept_entry(id_)
+            entry = self._kept_entry(id_)
         except CharacterError as error:
-            log.warning("character %s is left out: %s", id_, error)
+            if self._told.get(id_) != str(error):
+                log.warning("character %s is left out: %s", id_, error)
+            self._told[id_] = str(error)
             return None
+        self._told.pop(id_, None)
+        return entry
 
     def _kept_entry(self, id_: str) -> Entry:
         path = self._folder / id_ / _FILE

@@ -39,7 +39,7 @@ def add_character_flags(parser: argparse.ArgumentParser) -> None:
         name: actions.add_parser(name, help=text, description=text, allow_abbrev=False) for name, text in about.items()
     }
     for name in ("show", "edit", "remove"):
-        parsers[name].add_argument("id", help="as list shows it")
+        parsers[name].add_argument("id", help="id, as list shows it, or a name that no other has")
     parsers["add"].add_argument("file", metavar="FILE.toml", help="what show prints; - for standard input")
     edit = parsers["edit"]
     edit.add_argument("file", nargs="?", metavar="FILE.toml", help="in place of all that it says now; - as for add")
@@ -47,14 +47,15 @@ def add_character_flags(parser: argparse.ArgumentParser) -> None:
     edit.add_argument("--no-image", action="store_true", help="take its picture away")
     for name in ("add", "edit"):
         parsers[name].add_argument("--image", metavar="PICTURE", help="its picture (JPEG or PNG)")
-    for one in parsers.values():
-        add_flags(one, ("data",))
+    for name, one in parsers.items():
+        # which voices there are, the model says
+        add_flags(one, ("data", "engine") if name == "list" else ("data",))
 
 
 def add_voice_flags(parser: argparse.ArgumentParser) -> None:
     """Give `omni voices` its own commands; which one it was is `action`."""
     about = {
-        "list": "what there is: voices that were made here, and nano's own",
+        "list": "what there is: the model's own voices, and those that were made here",
         "add": "make one from a few seconds of speech, for everybody who calls",
         "preview": "hear one",
         "remove": "remove one, with its recording",

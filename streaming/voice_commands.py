@@ -10,16 +10,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omni.model import Capabilities, OmniModel
-from omni.packaged import voices as packaged
+from omni.model import OmniModel
 from omni.packaged.activity import SileroActivity
 from omni.timing import Timing
 from streaming import speech_command
+from streaming.catalogue import same_name
 from streaming.command_flags import CommandError
-from streaming.config import NANO, Config
+from streaming.config import Config
 from streaming.files import FileError
 from streaming.gateway.libraries import VOICES
 from streaming.gateway.media import probabilities_of
+from streaming.unloaded_voices import unloaded, untold
 from streaming.voice_making import (
     MAX_BYTES,
     Made,
@@ -57,32 +58,23 @@ def run(config: Config, arguments: argparse.Namespace, load: Load) -> None:
             spoken = speech_command.run(config, given, load)
             print(f"{given.voice} says it in {given.out} ({spoken.length_s:.1f} s)")
         case "remove":
-            entry = _found(_kept(config), given.voice)
-            _library(config).remove(entry.id)
+            library = unloaded(config)
+            entry = _found(library, given.voice)
+            library.remove(entry.id)
             print(f"{entry.name} is removed")
 
 
-def _library(config: Config, capabilities: Capabilities | None = None) -> Voices:
-    """The voices as the model sees them, or where none is loaded, those of nano and the names of all others."""
-    own = packaged.BUILT_IN if config.model == NANO else ()
-    unloaded = Capabilities(config.model, own, sees=False, transcribes=False)
-    voices = Voices(config.data_folder / VOICES, capabilities or unloaded)
-    voices.look()
-    return voices
-
-
-def _kept(config: Config) -> list[Entry]:
-    return _library(config).kept()
-
-
-def _found(entries: Sequence[Entry], wanted: str) -> Entry:
-    """A voice by its id or its name, whoever it belongs to: this is the command line of who runs the server."""
+def _found(library: Voices, wanted: str) -> Entry:
+    """What was made here, by its id or its name, whoever it belongs to: the command line is of who runs the server."""
+    entries = library.kept()
     found = [entry for entry in entries if entry.id == wanted]
-    found = found or [entry for entry in entries if entry.name.casefold() == wanted.casefold()]
+    found = found or [entry for entry in entries if same_name(entry.name, wanted)]
     if len(found) == 1:
         return found[0]
     if found:
         raise CommandError(f"several are called {wanted}: say which by its id, {' or '.join(one.id for one in found)}")
+    if any(same_name(entry.name, wanted) for entry in library.built_in):
+        raise CommandError(f"{wanted} is built in and cannot be removed")
     raise CommandError(f"there is no voice {wanted} that was made here; omni voices list shows them")
 
 
@@ -90,7 +82,9 @@ def _found(entries: Sequence[Entry], wanted: str) -> Entry:
 
 
 def _list(config: Config, *, as_json: bool) -> None:
-    library = _library(config)
+    library = unloaded(config)
+    if remark := untold(config):
+        print(remark, file=sys.stderr)
     if as_json:
         print(json.dumps([_as_dict(entry) for entry in (*library.built_in, *library.kept())], indent=2))
         return
@@ -102,6 +96,9 @@ def _list(config: Config, *, as_json: bool) -> None:
     for entry in library.kept():
         if entry.record is None:
             print(f"damaged and left out: {entry.problem}", file=sys.stderr)
+        elif any(same_name(entry.name, own.name) for own in library.built_in):
+            # of a time when another model had other names
+            print(f"two are called {entry.name}: {entry.id} means the one that was made here", file=sys.stderr)
 
 
 def _row(entry: Entry) -> Sequence[str]:
@@ -128,10 +125,11 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
 def _add(config: Config, given: argparse.Namespace, load: Load) -> None:
     wish = Wish(given.name, given.consent, given.speaker or "", given.voice_language, shared=True)
     # what can be refused is, before a model is loaded for minutes
-    _library(config).of(None).record_of(wish)
+    unloaded(config).of(None).record_of(wish)
     recording = _recording(given.recording)
     model = load(config)
-    library = _library(config, model.capabilities)
+    library = Voices(config.data_folder / VOICES, model.capabilities)
+    library.look()
     made = VoiceMaker(model).make(library.of(None).record_of(wish), recording)
     entry = library.add(made.record, made.reference, made.voice)
     print(f"{entry.name} is kept as {entry.id}, for everybody who calls this server")

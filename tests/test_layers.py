@@ -18,6 +18,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "streaming.offline",
         "streaming.character_commands",
         "streaming.speech_command",
+        "streaming.unloaded_voices",
         "streaming.voice_commands",
     ),
     ("streaming.gateway",),

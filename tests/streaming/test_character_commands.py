@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from streaming import __main__ as command_line
+from streaming.catalogue import Character
 from streaming.characters import Characters
 
 ADA = 'name = "Ada"\nwho = """\nYou are Ada.\nUser: Hello!\nYou: Hi.\n"""\nvoice = "wren"\n'
@@ -60,9 +61,27 @@ def test_the_list_names_the_included_ones_what_was_added_and_what_is_damaged(
     assert any(line.startswith("captain-marlow ") and "included" in line for line in lines)
     assert "ada" in lines[-1].split()
     assert "damaged" in err
-    assert str(broken) in err
+    assert err.count(str(broken)) == 1
     ada.run("remove", "broken")
     assert not broken.exists()
+
+
+def test_a_voice_that_is_not_there_is_marked(ada: Terminal) -> None:
+    assert "*" not in ada.run("list")
+    ada.run("edit", "ada", "--set", "voice=nosuch")
+    lines = ada.run("list").splitlines()
+    assert next(line for line in lines if line.startswith("ada ")).split()[2] == "nosuch*"
+    assert lines[-1] == "* voice nosuch: not here, the default speaks"
+    assert "*" not in ada.run("list", "--model", "omni/not-loaded"), "it may have that voice"
+
+
+def test_one_is_removed_by_a_name_that_no_other_has(ada: Terminal) -> None:
+    ada.characters.of("ann").save(Character("", "Ada", "You are another Ada."))
+    said = ada.run("remove", "Ada", status=2)
+    assert "ada or ada-2" in said
+    ada.run("remove", "ada-2")
+    assert ada.run("remove", "Ada") == "ada is removed\n"
+    assert "there is no character 'Ada'" in ada.run("remove", "Ada", status=2)
 
 
 def test_one_can_be_shown_changed_and_added_again(terminal: Terminal) -> None:
@@ -126,16 +145,18 @@ def test_what_was_typed_wrongly_is_not_thrown_away(ada: Terminal, monkeypatch: p
     ("words", "message"),
     [
         (["show", "nobody"], "there is no character 'nobody'"),
-        (["remove", "captain-marlow"], "is included"),
+        (["remove", "captain-marlow"], "is built in and cannot be changed or removed"),
+        (["remove", "Captain Marlow"], "captain-marlow is built in"),
         (["edit", "captain-marlow", "--set", "name=X"], "omni characters show captain-marlow > mine.toml"),
         (["edit", "ada", "--set", "name"], "KEY=TEXT"),
         (["edit", "ada", "--set", "nmae=X"], "nmae is unknown"),
         (["edit", "ada", "--set", "name="], "needs a name"),
         (["edit", "ada", "x.toml", "--set", "name=X"], "not both"),
         (["edit", "ada", "--image", "x.png", "--no-image"], "not both"),
-        (["edit", "ada", "--image", "/nowhere.png"], "/nowhere.png"),
+        (["edit", "ada", "--image", "/nowhere.png"], "omni: there is no file /nowhere.png\n"),
         (["edit", "ada"], "set EDITOR"),
-        (["add", "/nowhere.toml"], "/nowhere.toml"),
+        (["add", "/nowhere.toml"], "omni: there is no file /nowhere.toml\n"),
+        (["add", "/"], "omni: cannot read /: "),
         (["add", "/dev/null"], "needs a name"),
         (["remove", "../x"], "there is no character"),
     ],

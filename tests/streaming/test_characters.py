@@ -66,6 +66,22 @@ def test_what_is_saved_is_there_for_another_library_of_the_same_folder(library: 
     assert [path.name for path in (tmp_path / "data" / "characters").iterdir()] == ["ada-byron"]
 
 
+def test_what_is_damaged_is_logged_once(library: Characters, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("WARNING")
+    library.of(None).save(ADA)
+    file = tmp_path / "data" / "characters" / "ada-byron" / "character.toml"
+    whole = file.read_text()
+    for content in ("name =", "name =", "colour = 3"):
+        file.write_text(content)
+        assert ids(library.of(None)) == ["captain"]
+    assert len(caplog.messages) == 2
+    file.write_text(whole)
+    assert ids(library.of(None)) == ["captain", "ada-byron"]
+    file.write_text("colour = 3")
+    assert library.of(None).get("ada-byron") is None
+    assert len(caplog.messages) == 3, "it was mended meanwhile"
+
+
 def test_every_character_has_an_id_of_its_own(library: Characters) -> None:
     shelf = library.of(None)
     names = ["Ada Byron", "Ada. Byron", "Captain", "Łukasz Ünal!", "李白", "杜甫", "A" * 60]

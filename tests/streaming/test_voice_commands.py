@@ -12,7 +12,9 @@ import soundfile
 from omni.types import Pcm, Voice
 from streaming import __main__ as command_line
 from streaming import voice_commands
+from streaming import voice_files as files
 from streaming.gateway import models
+from streaming.unloaded_voices import RECORDINGS
 from streaming.voices import Voices, Wish
 from tests.fakes import ScriptedModel
 from tests.recordings import RATE, hum, wav
@@ -97,6 +99,27 @@ def test_the_list_is_a_table_or_json(terminal: Terminal) -> None:
     assert (told["Hers"]["consent"], told["Hers"]["shared"]) == ("synthetic", False)
 
 
+def test_a_checkpoint_s_own_voices_are_listed_or_said_to_be_missing(
+    terminal: Terminal, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    checkpoint = tmp_path / "tiny"
+    (checkpoint / RECORDINGS).mkdir(parents=True)
+    (checkpoint / RECORDINGS / "grace.wav").write_bytes(b"")
+    assert "grace" in terminal.run("list", "--model", checkpoint)
+    assert command_line.main(["voices", "list", "--model", "omni/large", "--data-dir", str(tmp_path)]) == 0
+    assert "the voices of omni/large itself are not listed" in capsys.readouterr().err
+
+
+def test_of_two_with_one_name_the_list_says_how_to_name_the_one_that_was_made(
+    terminal: Terminal, capsys: pytest.CaptureFixture[str]
+) -> None:
+    voices = terminal.kept()
+    made = replace(voices.of(None).record_of(Wish("Other name", "self")), name="Heart")
+    files.save(terminal.folder / "voices", made, (hum(4.0), RATE), Voice("Heart"), voices.family)
+    assert command_line.main(["voices", "list", "--data-dir", str(terminal.folder)]) == 0
+    assert f"{made.id} means the one that was made here" in capsys.readouterr().err
+
+
 def test_a_damaged_voice_is_told_of_and_can_be_removed(terminal: Terminal, capsys: pytest.CaptureFixture[str]) -> None:
     terminal.run("add", "Ann", terminal.recording, "--consent", "self")
     (entry,) = terminal.kept().kept()
@@ -105,6 +128,7 @@ def test_a_damaged_voice_is_told_of_and_can_be_removed(terminal: Terminal, capsy
     out, err = capsys.readouterr()
     assert "Ann" not in out
     assert "damaged and left out" in err
+    assert err.count(entry.id) == 1
     assert json.loads(terminal.run("list", "--json"))[-1]["id"] == entry.id
     terminal.run("remove", entry.id)
     assert terminal.kept().kept() == []
@@ -117,7 +141,7 @@ def test_a_voice_is_removed_by_its_name_or_its_id(terminal: Terminal) -> None:
     assert terminal.run("remove", "one") == "One is removed\n"
     terminal.run("remove", ids["Two"])
     assert "no voice One" in terminal.run("remove", "One", status=2)
-    assert "no voice oak" in terminal.run("remove", "oak", status=2)
+    assert "oak is built in and cannot be removed" in terminal.run("remove", "oak", status=2)
 
 
 def test_one_of_several_with_a_name_is_asked_for_by_its_id(terminal: Terminal) -> None:
