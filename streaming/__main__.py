@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omni.text.presets import PRESETS
-from streaming.command_flags import CommandError, add_character_flags, add_say_flags, add_voice_flags
+from streaming.command_flags import CommandError, Parser, add_character_flags, add_say_flags, add_voice_flags
 from streaming.config import INSTALL_CHECKPOINTS, NANO, Config, ConfigError, add_flags, load, nearest_flag
 
 _GROUPS = {
@@ -24,6 +24,14 @@ _GROUPS = {
     "say": ("data", "engine", "log"),
     "doctor": ("server", "data", "engine"),
 }
+_OF_WORDS = {
+    "chat": "a question",
+    "play": "a question",
+    "say": "a text",
+    **dict.fromkeys(("voices add", "voices preview", "voices remove"), "a name"),
+    **dict.fromkeys(("characters show", "characters edit", "characters remove"), "a name"),
+}
+"""what commands take that may have spaces"""
 
 
 def main(words: list[str] | None = None) -> int:
@@ -36,9 +44,13 @@ def main(words: list[str] | None = None) -> int:
 
 def _run(words: list[str] | None) -> int:
     parser, parsers = _parser()
+    words = sys.argv[1:] if words is None else words
+    if words and words[0].startswith("-") and words[0] not in {"-h", "--help"}:
+        return _complain(f"{words[0]} comes after the command: omni COMMAND {words[0]} ...", 2)
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
-        return _complain(f"unknown argument {unknown[0]}{_hint(unknown[0], arguments.command, parsers)}", 2)
+        command = " ".join(filter(None, (arguments.command, getattr(arguments, "action", None))))
+        return _complain(f"unknown argument {unknown[0]}{_hint(unknown[0], command, parsers)}", 2)
     if arguments.command is None:
         parser.print_help()
         return 2
@@ -67,17 +79,17 @@ def _run(words: list[str] | None) -> int:
     return known[arguments.command](config, arguments)
 
 
-def _hint(word: str, command: str | None, parsers: Mapping[str, argparse.ArgumentParser]) -> str:
-    """What may have been meant by a word that a command does not know."""
+def _hint(word: str, command: str, parsers: Mapping[str, argparse.ArgumentParser]) -> str:
+    """What may have been meant by a word that a command, such as "voices add", does not know."""
     if not word.startswith("-"):
-        return '; put a question of several words in quotes: "…"' if command in {"chat", "play", "say"} else ""
-    known = parsers[command].format_usage() if command else ""
+        return f"; put {_OF_WORDS[command]} of several words in quotes" if command in _OF_WORDS else ""
+    known = parsers[command].format_usage() if command in parsers else ""
     return nearest_flag(word, re.findall(r"--[\w-]+", known))
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser, and those of its commands by name."""
-    parser = argparse.ArgumentParser(
+    """The parser, and those of its commands by name, such as "say" and "voices add"."""
+    parser = Parser(
         prog="omni", description="A voice and video assistant that you host yourself: call it from a browser."
     )
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
@@ -89,7 +101,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         "doctor": "say what is installed, which models are found, and what will run",
     }
     # abbreviations are refused: one that is clear today may be two flags tomorrow
-    parsers = {
+    parsers: dict[str, argparse.ArgumentParser] = {
         name: commands.add_parser(name, help=text, description=text, allow_abbrev=False) for name, text in about.items()
     }
     for name, groups in _GROUPS.items():
@@ -114,10 +126,10 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
     _add_chat(parsers["chat"])
     about_voices = "what the assistant can sound like: list, add, preview and remove voices"
     parsers["voices"] = commands.add_parser("voices", help=about_voices, description=about_voices)
-    add_voice_flags(parsers["voices"])
+    parsers |= {f"voices {name}": one for name, one in add_voice_flags(parsers["voices"]).items()}
     about_characters = "who the assistant can be: list, show, add, edit and remove characters"
     parsers["characters"] = commands.add_parser("characters", help=about_characters, description=about_characters)
-    add_character_flags(parsers["characters"])
+    parsers |= {f"characters {name}": one for name, one in add_character_flags(parsers["characters"]).items()}
     add_say_flags(parsers["say"])
     return parser, parsers
 

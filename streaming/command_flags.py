@@ -1,7 +1,9 @@
 """What commands take that have commands of their own, apart from what they do: a command line must not wait for it."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from streaming.config import add_flags
 
@@ -10,6 +12,14 @@ PREVIEW = "Hello! This is how I sound. Ask me anything, and I will tell you what
 
 class CommandError(RuntimeError):
     """What was asked for cannot be done. The message says what to do."""
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as everything here does; what may be given is asked for by --help."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program."""
+        self.exit(2, f"omni: {message}; {self.prog} --help tells more\n")
 
 
 def add_say_flags(parser: argparse.ArgumentParser) -> None:
@@ -25,8 +35,8 @@ def add_say_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=formats, help="in place of what the file's name says")
 
 
-def add_character_flags(parser: argparse.ArgumentParser) -> None:
-    """Give `omni characters` its own commands; which one it was is `action`."""
+def add_character_flags(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Give `omni characters` its own commands; which one it was is `action`. Returns their parsers by name."""
     about = {
         "list": "who there is",
         "show": "print one as a file, to be changed and added again",
@@ -50,10 +60,11 @@ def add_character_flags(parser: argparse.ArgumentParser) -> None:
     for name, one in parsers.items():
         # which voices there are, the model says
         add_flags(one, ("data", "engine") if name == "list" else ("data",))
+    return parsers
 
 
-def add_voice_flags(parser: argparse.ArgumentParser) -> None:
-    """Give `omni voices` its own commands; which one it was is `action`."""
+def add_voice_flags(parser: argparse.ArgumentParser) -> Mapping[str, argparse.ArgumentParser]:
+    """Give `omni voices` its own commands; which one it was is `action`. Returns their parsers by name."""
     about = {
         "list": "what there is: the model's own voices, and those that were made here",
         "add": "make one from a few seconds of speech, for everybody who calls",
@@ -86,3 +97,4 @@ def add_voice_flags(parser: argparse.ArgumentParser) -> None:
     preview.set_defaults(format=None, speed=1.0, instructions="")
     for name in ("preview", "remove"):
         parsers[name].add_argument("voice", help="name or id, as list shows it")
+    return parsers

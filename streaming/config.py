@@ -219,8 +219,12 @@ def nearest_flag(word: str, known: Iterable[str]) -> str:
         word: what was typed.
         known: the flags of the command in question, such as --port.
     """
-    near = difflib.get_close_matches(word.partition("=")[0], list(known), n=1, cutoff=0.75)
-    return f"; did you mean {near[0]}?" if near else ""
+    typed = word.partition("=")[0]
+    near = difflib.get_close_matches(typed, list(known), n=3, cutoff=0.75)
+    if not near:
+        return ""
+    # two letters that changed places (--modle) are likelier than one too many (--mode)
+    return f"; did you mean {max(near, key=lambda flag: sorted(flag) == sorted(typed))}?"
 
 
 def add_flags(parser: argparse.ArgumentParser, groups: Iterable[str]) -> None:
@@ -234,7 +238,7 @@ def add_flags(parser: argparse.ArgumentParser, groups: Iterable[str]) -> None:
         if field.metadata["group"] not in groups:
             continue
         flag = "--" + field.name.replace("_", "-")
-        shown = field.default if field.default not in (None, (), False) else None
+        shown = field.default if field.default not in (None, "", (), False) else None
         text = field.metadata["help"] + (f" (default {shown})" if shown is not None else "")
         common: dict[str, Any] = {"dest": field.name, "default": argparse.SUPPRESS, "help": text}
         if isinstance(field.default, bool):

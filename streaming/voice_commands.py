@@ -123,6 +123,8 @@ def _as_dict(entry: Entry) -> dict[str, Any]:
 
 
 def _add(config: Config, given: argparse.Namespace, load: Load) -> None:
+    if given.consent == "given" and not given.speaker:
+        raise CommandError('say whose voice it is: --speaker "NAME"')
     wish = Wish(given.name, given.consent, given.speaker or "", given.voice_language, shared=True)
     # what can be refused is, before a model is loaded for minutes
     unloaded(config).of(None).record_of(wish)

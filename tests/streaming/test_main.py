@@ -20,6 +20,7 @@ def test_help_and_options_load_nothing_heavy() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stderr.strip() == "[]"
     assert "--max-sessions" in result.stdout
+    assert "(default )" not in " ".join(result.stdout.split())
 
 
 def test_no_command_shows_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
@@ -42,6 +43,12 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["doctor", "--out", "a.wav"], "unknown argument --out\n"),
         (["chat", "why", "--temperature", "1"], "unknown argument --temperature\n"),
         (["chat", "--model", "tiny", "what", "is", "this"], "put a question of several words in quotes"),
+        (
+            ["say", "Hello", "there", "--out", "x.wav"],
+            "unknown argument there; put a text of several words in quotes\n",
+        ),
+        (["characters", "remove", "Captain", "Zed"], "put a name of several words in quotes"),
+        (["--data-dir", "/tmp/x", "voices", "list"], "--data-dir comes after the command: omni COMMAND --data-dir"),
         (["play"], "recording"),
         (["play", "--text", " "], "--text is empty"),
         (["play", "--text", "why", "--out", "/"], "it is a folder; name a file in it"),
@@ -54,6 +61,23 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_bad_request_is_explained(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
     assert command_line.main(words) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (["say", "Good morning."], "omni: the following arguments are required: --out; omni say --help tells more\n"),
+        (
+            ["voices", "add", "Ann", "a.wav"],
+            "omni: the following arguments are required: --consent; omni voices add --help tells more\n",
+        ),
+        (["voices"], "omni: the following arguments are required: ACTION; omni voices --help tells more\n"),
+    ],
+)
+def test_what_is_missing_is_said_in_one_line(capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(words)
+    assert (ended.value.code, capsys.readouterr().err) == (2, line)
 
 
 def test_a_wav_that_is_none_is_refused(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

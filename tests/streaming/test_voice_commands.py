@@ -182,13 +182,14 @@ def test_a_voice_made_for_another_model_is_prepared_to_be_heard(terminal: Termin
         (["add", "Ann", "{folder}", "--consent", "self"], "cannot read"),
         (["add", "Ann", "{text}", "--consent", "self"], "cannot be read as sound"),
         (["add", "Ann", "{short}", "--consent", "self"], "speech are in the recording"),
-        (["add", "Ann", "{me}", "--consent", "given"], "whose voice"),
+        (["add", "Ann", "{me}", "--consent", "given"], "whose voice it is: --speaker"),
+        (["add", "Ann", "Lee", "{me}", "--consent", "self"], "put a name of several words in quotes"),
         (["add", " ", "{me}", "--consent", "self"], "a name"),
         (["add", "oak", "{me}", "--consent", "self"], "already"),
         (["add", "Ann", "{me}", "--consent", "self", "--language", "?"], "language"),
         (["preview", "oak", "--out", "x.doc"], "name a file that ends in"),
         (["preview", "oak", "--out", "x.wav", "--text", " "], "nothing to say"),
-        (["list", "--modle", "x"], "unknown argument --modle"),
+        (["list", "--modle", "x"], "unknown argument --modle; did you mean --model?"),
     ],
 )
 def test_what_cannot_be_done_is_said_before_a_model_is_loaded(
