@@ -275,7 +275,9 @@ class Shelf:
         if not self.mine(entry):
             whose = "is included" if entry.built_in else "is somebody else's"
             raise CharacterError(
-                "character_not_yours", f"{id_} {whose} and stays as it is; make one of your own like it", "id"
+                "character_not_yours",
+                f"the character {id_} {whose} and stays as it is; make one of your own like it",
+                "id",
             )
         return entry
 

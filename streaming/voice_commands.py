@@ -44,7 +44,7 @@ def run(config: Config, arguments: argparse.Namespace, load: Load) -> None:
         load: gives that model, warm; takes its time.
 
     Raises:
-        CommandError, VoiceError, FileError, OSError: it cannot be done; the message says why.
+        CommandError, FileError, OSError: it cannot be done; the message says why.
         RuntimeError: the model cannot be had.
     """
     given = arguments
@@ -52,7 +52,10 @@ def run(config: Config, arguments: argparse.Namespace, load: Load) -> None:
         case "list":
             _list(config, as_json=given.json)
         case "add":
-            _add(config, given, load)
+            try:
+                _add(config, given, load)
+            except VoiceError as error:
+                raise CommandError(_as_line(error)) from error
         case "preview":
             # as omni say, with words of its own
             spoken = speech_command.run(config, given, load)
@@ -156,7 +159,13 @@ def _recording(path: Path) -> Recording:
     try:
         return check_recording(data, hear, several_speakers)
     except VoiceError as error:
-        raise FileError(f"{path}: {error}") from error
+        raise FileError(f"{path}: {_as_line(error)}") from error
+
+
+def _as_line(error: VoiceError) -> str:
+    """What is wrong, as the end of a line; over HTTP it is a sentence."""
+    text = str(error)
+    return (text[:1].lower() + text[1:]).removesuffix(".")
 
 
 def _findings(made: Made) -> str:

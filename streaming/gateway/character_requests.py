@@ -104,7 +104,7 @@ class CharacterRequests:
     async def _image(self, request: web.Request) -> web.StreamResponse:
         entry = await asyncio.to_thread(self._shelf(request).entry, request.match_info["id"])
         if entry is None or entry.image is None:
-            return http.error_response(404, "image_not_found", "there is no such character, or it has no picture")
+            return http.error_response(404, "image_not_found", "There is no such character, or it has no picture.")
         kind = IMAGE_TYPES[entry.image.suffix]
         return web.FileResponse(entry.image, headers={**_IMAGE_HEADERS, hdrs.CONTENT_TYPE: kind})
 
@@ -124,16 +124,23 @@ class CharacterRequests:
             except WireError as error:
                 return http.error_response(400, error.code, error.message, error.param)
             except CharacterError as error:
-                refusal = http.error_response(_STATUS.get(error.code, 400), error.code, str(error), error.param)
+                refusal = http.error_response(_STATUS.get(error.code, 400), error.code, _sentence(error), error.param)
                 if error.code == "characters_busy":
                     refusal.headers[hdrs.RETRY_AFTER] = str(_RETRY_S)
                 return refusal
             except OSError as error:
-                message = f"the server cannot read or keep it ({error.strerror}); whoever runs it can mend that"
+                message = f"The server cannot read or keep it ({error.strerror}); whoever runs it can mend that."
                 return http.error_response(500, "not_kept", message)
             return response
 
         return handle
+
+
+def _sentence(error: CharacterError) -> str:
+    """What is wrong, as all errors over HTTP say it; the command line says it within a line of its own."""
+    text = str(error)
+    begins_with_its_field = error.param is not None and text.startswith(error.param)
+    return f"{text if begins_with_its_field else text[:1].upper() + text[1:]}."
 
 
 def _rendered(entry: Entry, shelf: Shelf) -> dict[str, Any]:

@@ -131,8 +131,7 @@ async def _form(request: web.Request) -> tuple[Mapping[str, str], bytes | None]:
         async with asyncio.timeout(_UPLOAD_S):
             async for part in await request.multipart():
                 if not isinstance(part, BodyPartReader) or part.name not in (*_TEXTS, _SOUND):
-                    known = ", ".join((*_TEXTS, _SOUND))
-                    raise VoiceError("unknown_parameter", f"The form may have the fields {known}, and no other.")
+                    raise _unknown(part.name if isinstance(part, BodyPartReader) else None)
                 if part.name == _SOUND:
                     sound = await _bytes(part, MAX_BYTES)
                 else:
@@ -161,6 +160,11 @@ async def _bytes(part: BodyPartReader, most: int) -> bytes:
                 else VoiceError("invalid_form", f"{part.name} is too long.", part.name)
             )
     return bytes(data)
+
+
+def _unknown(name: str | None) -> VoiceError:
+    named = f"{name[:40]!r} is none of the form's fields" if name else "A part of the form is none of its fields"
+    return VoiceError("unknown_parameter", f"{named}: {', '.join((*_TEXTS, _SOUND))}.", name[:40] if name else None)
 
 
 def _too_large() -> VoiceError:

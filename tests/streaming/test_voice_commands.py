@@ -185,7 +185,7 @@ def test_a_voice_made_for_another_model_is_prepared_to_be_heard(terminal: Termin
         (["add", "Ann", "{me}", "--consent", "given"], "whose voice it is: --speaker"),
         (["add", "Ann", "Lee", "{me}", "--consent", "self"], "put a name of several words in quotes"),
         (["add", " ", "{me}", "--consent", "self"], "a name"),
-        (["add", "oak", "{me}", "--consent", "self"], "already"),
+        (["add", "oak", "{me}", "--consent", "self"], "omni: there is a voice oak already. Choose another name\n"),
         (["add", "Ann", "{me}", "--consent", "self", "--language", "?"], "language"),
         (["preview", "oak", "--out", "x.doc"], "name a file that ends in"),
         (["preview", "oak", "--out", "x.wav", "--text", " "], "nothing to say"),

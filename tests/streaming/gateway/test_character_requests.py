@@ -177,6 +177,19 @@ async def test_what_cannot_be_kept_is_refused_and_leaves_nothing(
     assert await client.ids() == []
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({**ADA, "who": ""}, "A character needs a text that tells who they are: give it as who."),
+        ({**ADA, "who": "x" * 4_001}, "who has 4001 characters, and 4000 are the most; shorten it."),
+        ({**ADA, "id": "nobody"}, "There is no character 'nobody'; look at the list."),
+    ],
+)
+async def test_errors_are_sentences_that_keep_the_names_of_fields(client: Client, body: Any, message: str) -> None:
+    _, answer = await client.ask("POST", body=body)
+    assert answer["error"]["message"] == message
+
+
 async def test_pictures_are_decoded_one_at_a_time_and_few_wait(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     may = threading.Event()
     drawing, most = [0], [0]

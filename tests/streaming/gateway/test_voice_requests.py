@@ -259,6 +259,13 @@ async def test_what_is_wrong_is_said(
         assert (await client.make())[0] == 201  # and costs nobody anything
 
 
+async def test_a_field_that_is_unknown_is_named(http: aiohttp.ClientSession) -> None:
+    async with serving(model=Cloner()) as place:
+        _, body = await Client(http, place).make(RECORDING, mood="glad")
+    assert body["error"]["message"].startswith("'mood' is none of the form's fields: name, speaker,")
+    assert body["error"]["param"] == "mood"
+
+
 async def test_what_is_no_form_is_refused(http: aiohttp.ClientSession) -> None:
     async with serving(model=Cloner()) as place:
         client = Client(http, place)
