@@ -27,7 +27,7 @@ const stage = new Stage($("orb"), { user: $("meter-user"), omni: $("meter-omni")
 const notice = new Notice($("notice"), {
   retry: () => startCall(),
   typeInstead: () => startCall({ typed: true }),
-  settings: () => $("settings").showModal(),
+  enterKey,
   dismiss: () => {
     session.dismiss();
     notice.show(null);
@@ -86,6 +86,8 @@ const companyPanel = new CompanyPanel(company, {
   inCall: () => session.state.phase !== "idle",
   pause,
   interrupt: () => session.interrupt(),
+  enterKey,
+  lasting: () => (session.state.phase !== "idle" && session.state.voiceLasts ? session.state.voice : null),
 });
 
 // ---------------------------------------------------------------- the call
@@ -280,16 +282,28 @@ function chosen() {
 
 function saveSheet() {
   settings.instructions = $("instructions").value.trim();
+  const { key } = settings;
   if ($("key").validity.valid) settings.key = $("key").value.trim();
   company.choose({});
-  if (!library.known) company.reload();
+  if (!library.known || settings.key !== key) askLibrary();
+}
+
+function enterKey() {
+  $("settings").showModal();
+  $("key").focus();
+}
+
+/** Ask the server what it has; a key that opens it may also call. */
+async function askLibrary() {
+  await company.reload();
+  if (!library.problem && session.state.notice?.kind === "keyNeeded") session.dismiss();
 }
 
 function takeKey() {
   const key = keyInAddress();
   if (key) saveSettings(Object.assign(settings, { key }));
   $("key").value = settings.key;
-  company.reload();
+  askLibrary();
 }
 
 // ---------------------------------------------------------------- what the person does

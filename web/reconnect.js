@@ -36,6 +36,7 @@ export class Line {
   #sent = []; // {text, sound}: the newest of what was sent
   #waiting = []; // … and of what is to be sent
   #refusal = null;
+  #keyNeeded = false;
   #farewell = null;
 
   /**
@@ -121,6 +122,7 @@ export class Line {
     else if (event.kind === "resumed") this.#resumed(event);
     else if (event.kind === "farewell") this.#goodbye(event);
     else if (event.kind === "fault" && event.code.startsWith("resume_")) this.#refusal = event;
+    else if (event.kind === "fault" && event.code === "invalid_api_key") this.#keyNeeded = true;
     if (!this.#refusal) this.#handlers.onEvent(event);
   }
 
@@ -166,6 +168,7 @@ export class Line {
   #try() {
     const hello = this.#token === null ? null : encode.resume(this.#token, this.#seq);
     this.#refusal = this.#farewell = null;
+    this.#keyNeeded = false;
     this.#silentBeats = 0;
     if (hello === null) this.#seq = this.#ackedSeq = 0;
     this.#transport = this.#connect({
@@ -188,6 +191,7 @@ export class Line {
     if (refusal) return this.#tryAnew();
     if (ended) return this.#end({ kind: ended, detail });
     if (code === CLOSE.normal) return this.#end({ kind: "ended", detail });
+    if (this.#keyNeeded) return this.#end({ kind: "keyNeeded", detail: null });
     if (code === CLOSE.refused) return this.#end({ kind: "refused", detail });
     if (!this.#known) return this.#end({ kind: code === CLOSE.busy ? "busy" : "unreachable", detail });
     this.#lost(code);

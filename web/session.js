@@ -18,9 +18,10 @@ const AHEAD_MS = 200; // words of an answer that the server plays come so long b
  * @property {?{kind: string, detail: ?string}} notice   what the person should know; words for it are in words.js
  * @property {?number} latencyMs                         the last measured turn latency
  * @property {?string} voice                             the one in force, by name
+ * @property {boolean} voiceLasts                        it cannot be changed in this call
  */
 
-const QUIET = { mood: "listening", notice: null, latencyMs: null, voice: null };
+const QUIET = { mood: "listening", notice: null, latencyMs: null, voice: null, voiceLasts: false };
 const GONE = { voice: "voiceGone", character: "characterGone" };
 
 export class Session {
@@ -213,7 +214,7 @@ export class Session {
       this.#rate = event.wireRate;
       this.#transcribes = event.transcribes;
       this.#instructions = event.instructions;
-      this.#set({ phase: "live", notice: null, voice: event.voice });
+      this.#set({ phase: "live", notice: null, voice: event.voice, voiceLasts: false });
       // first what was said: a character greets only where nothing was
       for (const line of this.transcript.history().slice(-HISTORY_LINES)) {
         this.#line.send(encode.history(line));
@@ -351,7 +352,7 @@ export class Session {
       if (code === "response_cancel_not_active") return;
       // one wrong field costs the whole update: the rest of it is wished for still
       if (code === "cannot_update_voice") {
-        this.#state.notice = { kind: "voiceNextCall", detail: null };
+        Object.assign(this.#state, { notice: { kind: "voiceNextCall", detail: null }, voiceLasts: true });
         return this.#tell(keeping(this.#state.voice, this.#wishes, this.#instructions));
       }
       const what = refused(param);

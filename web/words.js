@@ -94,8 +94,13 @@ const NOTICES = {
   },
   refused: {
     title: "The server refused the call",
-    body: "It may ask for an access key: enter it in the settings, then try again.",
-    actions: ["settings", "retry"],
+    body: "Try again. If that does not help, ask whoever runs the server.",
+    actions: ["retry"],
+  },
+  keyNeeded: {
+    title: "This server needs a valid access key",
+    body: "Enter yours in Settings.",
+    actions: ["enterKey", "retry"],
   },
   tooSlow: {
     title: "The connection is too slow for a call",
@@ -162,7 +167,7 @@ export function wayWords({ soundApart, why }) {
 export const ACTIONS = {
   retry: "Try again",
   typeInstead: "Type instead",
-  settings: "Settings",
+  enterKey: "Enter the key",
   dismiss: "Got it",
 };
 

@@ -36,6 +36,8 @@ class FakeServer:
         self.library = library or FakeLibrary()
         self.modes: list[str] = []
         self.refuse: tuple[int, str] | None = None
+        self.keyless: str | None = None
+        """the sentence with which every new connection is told that it has no valid key"""
         self.received: list[dict[str, Any]] = []
         self.connections = 0
         self.protocols: str | None = None
@@ -73,6 +75,10 @@ class FakeServer:
         await socket.prepare(request)
         self.connections += 1
         self.protocols = request.headers.get("Sec-WebSocket-Protocol")
+        if self.keyless:
+            await socket.send_json({"type": "error", "error": {"code": "invalid_api_key", "message": self.keyless}})
+            await socket.close(code=WSCloseCode.POLICY_VIOLATION, message=self.keyless.encode())
+            return socket
         if self.refuse:
             await socket.close(code=self.refuse[0], message=self.refuse[1].encode())
             return socket

@@ -13,6 +13,7 @@ from tests.browser.fake_server import FakeServer
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
+KEEPER = "You are a lighthouse keeper."
 NAMELESS = "(buttons) => buttons.filter((b) => !(b.ariaLabel || b.innerText.trim())).length"
 
 
@@ -85,6 +86,12 @@ async def test_a_character_is_written_with_a_small_picture_changed_and_deleted(t
         assert not server.library.made, "a name and who they are must be given"
         await page.get_by_label("Name").fill("Old Tom")
         await page.get_by_label("Who are they?").fill("You are a lighthouse keeper.")
+        await page.get_by_role("button", name="Add an example").click()
+        await page.keyboard.type("Hello!")  # over the first gap
+        await expect(page.get_by_label("Who are they?")).to_have_value(f"{KEEPER}\nUser: Hello!\nYou: …")
+        await page.get_by_label("Who are they?").fill(f"{KEEPER}\nUser: Hello!\nYou: Evening.")
+        await page.get_by_role("button", name="Add an example").click()  # and not filled in
+        await screenshot(page, "page-character-example")
         await page.get_by_label("What do they say first?").fill("Mind the step.")
         await page.get_by_label("How do they speak?").fill("slowly")
         await page.get_by_label("Voice", exact=True).select_option("deep")
@@ -96,7 +103,7 @@ async def test_a_character_is_written_with_a_small_picture_changed_and_deleted(t
         [made] = server.library.made
         with Image.open(io.BytesIO(server.library.pictures["own-1"][0])) as picture:
             assert (picture.format, picture.size) == ("JPEG", (512, 512))
-        texts = {"name": "Old Tom", "who": "You are a lighthouse keeper.", "greeting": "Mind the step."}
+        texts = {"name": "Old Tom", "who": f"{KEEPER}\nUser: Hello!\nYou: Evening.", "greeting": "Mind the step."}
         assert made == {**texts, "style": "slowly", "voice": "deep", "language": "en"}
         await page.get_by_role("button", name="Edit Old Tom").click()
         await expect(page.get_by_label("What do they say first?")).to_have_value("Mind the step.")

@@ -45,6 +45,14 @@ async def agree(page: Page, name: str) -> None:
     await page.get_by_role("checkbox").check()
 
 
+async def clear_of(page: Page, one: str, other: str) -> bool:
+    """Whether the two lie one above the other."""
+    places = [await page.locator(name).bounding_box() for name in (one, other)]
+    assert places[0] and places[1]
+    first, second = sorted((place for place in places if place), key=lambda place: place["y"])
+    return first["y"] + first["height"] <= second["y"]
+
+
 def silent(packets: list[dict[str, Any]]) -> bool:
     sound = [one for one in packets if one["type"] == "input_audio_buffer.append"]
     assert sound
@@ -94,6 +102,28 @@ async def test_a_voice_is_recorded_in_the_middle_of_a_call_and_speaks_from_then_
     assert np.sqrt((made["samples"] ** 2).mean()) > 0.02
 
 
+async def test_what_cannot_become_a_voice_is_refused_when_the_recording_ends(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(RATE, np.int16), RATE, subtype="PCM_16")
+    flags = (f"--use-file-for-fake-audio-capture={tmp_path / 'silence.wav'}",)
+    async with FakeServer() as server, page_at(server.url, flags=flags) as page:
+        await open_voices(page)
+        await page.get_by_role("button", name="Make a voice").click()
+        await page.get_by_role("button", name="Record", exact=True).click()
+        await expect(page.locator(".take-hint")).to_contain_text("Read the sentence aloud", timeout=8000)
+        await page.get_by_role("button", name="Stop").click()
+        words = page.locator("#panel-words")
+        await expect(words).to_contain_text("s of speech. Read the whole sentence")
+        await screenshot(page, "page-recording-short")
+        await page.get_by_role("button", name="Record", exact=True).click()
+        await expect(words).to_be_hidden()
+        await expect(page.locator(".take-hint")).to_contain_text("Too quiet", timeout=8000)
+        await expect(page.locator(".maker")).to_have_attribute("data-enough", "", timeout=10_000)
+        await page.get_by_role("button", name="Stop").click()
+        await expect(words).to_contain_text("Nothing was loud enough")
+        await expect(page.get_by_role("button", name="Record", exact=True)).to_be_focused()
+        await screenshot(page, "page-recording-silent")
+
+
 async def test_a_file_is_taken_too_whose_it_is_is_asked_and_a_refusal_is_told_in_the_servers_words(
     tmp_path: Path,
 ) -> None:
@@ -123,6 +153,22 @@ async def test_a_file_is_taken_too_whose_it_is_is_asked_and_a_refusal_is_told_in
         await expect(page.locator("#panel-body")).to_contain_text("MiniCPM-o, clones")
         await expect(page.locator(".row", has_text="Joan")).to_contain_text("of Joan Reed, from 6 s")
     assert [made["speaker"] for made in library.made] == ["Joan Reed", "Joan Reed"]
+
+
+async def test_what_made_a_voice_of_nobody_need_not_be_told(tmp_path: Path) -> None:
+    sound = tmp_path / "robot.wav"
+    soundfile.write(sound, speechlike(6.0), RATE, subtype="PCM_16")
+    async with FakeServer() as server, page_at(server.url, size=DESK) as page:
+        await open_voices(page)
+        await upload(page, sound)
+        await page.get_by_text("Not a real person’s").click()
+        await expect(page.get_by_label("What made it? (optional)")).to_have_value("")
+        await agree(page, "Robot")
+        await screenshot(page, "page-consent-synthetic")
+        await page.get_by_role("button", name="Make the voice").click()
+        await expect(page.locator(".maker")).to_contain_text("“Robot” is ready")
+        await screenshot(page, "page-voice-ready")
+    assert "speaker" not in server.library.made[0]
 
 
 async def test_a_voice_is_heard_before_it_is_chosen_and_kept_for_the_next_visit() -> None:
@@ -173,6 +219,13 @@ async def test_pace_and_voice_change_in_the_call_and_what_cannot_is_told_in_plai
         n_before = len(server.received)
         await server.send({"type": "error", "error": {**error, "param": "session.audio.output.voice"}})
         await expect(page.get_by_role("alert")).to_contain_text("That voice begins with your next call")
+        await expect(page.locator("#company")).to_contain_text("Heart (next: Light)")
+        assert await clear_of(page, "#notice", ".tabs"), "it covers the panel"
+        await screenshot(page, "page-voice-next-call")
+        await page.set_viewport_size({"width": 390, "height": 844})
+        assert await clear_of(page, "#notice", ".tabs"), "it covers the panel on a phone"
+        await screenshot(page, "page-voice-next-call-phone")
+        await page.set_viewport_size({"width": DESK[0], "height": DESK[1]})
         again = await server.message("session.update", n_before)
         assert again["session"]["audio"]["output"] == {"voice": "heart", "speed": 0.8}
         await page.get_by_label("How it is addressed").select_option(label="Role play: stays in character")
@@ -212,7 +265,11 @@ async def test_ones_own_voice_is_deleted_on_the_second_press_and_damaged_ones_sa
         await expect(page.get_by_role("button", name="Make a voice")).to_have_count(0)
         await expect(page.get_by_role("radio", name="Torn")).to_be_disabled()
         await expect(page.locator(".row", has_text="Torn")).to_contain_text("its sound cannot be read")
-        await page.get_by_role("button", name="Delete Mara").click()
+        hear, delete = page.get_by_role("button", name="Hear Mara"), page.get_by_role("button", name="Delete Mara")
+        tops = [await button.locator("svg").bounding_box() for button in (hear, delete)]
+        assert tops[0] and tops[1] and abs(tops[0]["y"] - tops[1]["y"]) < 1, "symbols in a row stand in a line"
+        await screenshot(page, "page-voices-own")
+        await delete.click()
         assert len(library.voices) == 5
         await page.get_by_role("button", name="Delete?").click()
         await expect(page.locator("#panel-words")).to_contain_text("Mara is deleted")
@@ -220,19 +277,29 @@ async def test_ones_own_voice_is_deleted_on_the_second_press_and_damaged_ones_sa
         assert [one["id"] for one in library.voices] == ["heart", "deep", "light", "v2"]
 
 
-async def test_the_access_key_opens_the_library_and_its_lack_is_told() -> None:
+async def test_the_access_key_opens_the_library_and_its_lack_is_told_where_it_is_missed() -> None:
     library = FakeLibrary()
     library.key = "sekret"
     async with FakeServer(library) as server, page_at(server.url) as page:
+        server.keyless = "a valid key is needed: Authorization: Bearer <key>"
+        await page.get_by_role("button", name="Start a call").click()
+        notice = page.get_by_role("alert")
+        await expect(notice).to_contain_text("This server needs a valid access key")
+        await expect(notice).not_to_contain_text("Bearer")
+        await screenshot(page, "page-key-needed")
         await open_voices(page)
-        await expect(page.locator("#panel-body")).to_contain_text("a valid key is needed")
-        await page.get_by_role("button", name="Close").click()
-        await page.get_by_role("button", name="Settings").click()
+        await expect(page.locator("#panel-body")).to_contain_text("needs a valid access key")
+        assert await clear_of(page, "#notice", ".tabs")
+        await screenshot(page, "page-key-needed-panel")
+        await page.locator("#panel-body").get_by_role("button", name="Enter the key").click()
+        await expect(page.get_by_label("Access key")).to_be_focused()
         await page.get_by_label("Access key").fill("sekret")
         await page.get_by_role("button", name="Done").click()
-        await expect(page.locator("#choose-voice")).to_contain_text("Heart")
-        await open_voices(page)
         await expect(page.get_by_role("radio")).to_have_count(4)
+        await expect(notice).to_be_hidden()
+        await page.get_by_role("tab", name="Characters").click()
+        portrait = page.locator(".card:has(#character-reed) img")
+        assert await portrait.evaluate("(img) => img.decode().then(() => img.naturalWidth)") > 0
 
 
 async def test_without_a_microphone_recording_says_so_and_a_file_will_do() -> None:

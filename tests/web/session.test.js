@@ -63,6 +63,7 @@ test("another voice in the middle of a call; where that cannot be, it holds from
   const error = { code: "cannot_update_voice", message: "The voice stays.", param: "session.prompt" };
   live().says({ type: "session.updated", session: { audio: { output: { voice: "Mara" } } } }, { type: "error", error });
   assert.deepEqual(session.state.notice, { kind: "voiceNextCall", detail: null });
+  assert.deepEqual([session.state.voice, session.state.voiceLasts], ["Mara", true]);
   const rest = { type: "realtime", audio: { output: { voice: "Mara", speed: 1 } }, prompt: { id: "reed" } };
   assert.deepEqual(live().of("session.update")[2].session, rest);
 });
@@ -275,6 +276,16 @@ for (const [code, farewell, kind] of [
     assert.equal(session.state.notice.detail, farewell && "all 4 places are taken");
   });
 }
+
+test("a call that is refused for want of a key says so, and not in the words of the API", () => {
+  const { session, live } = makeSession();
+  session.start(NOTHING);
+  const message = "a valid key is needed: Authorization: Bearer <key>";
+  live().says({ type: "error", error: { code: "invalid_api_key", message } });
+  live().says({ type: "session.closed", reason: "client", message });
+  live().onClose(1008, message);
+  assert.deepEqual(session.state.notice, { kind: "keyNeeded", detail: null });
+});
 
 for (const [code, reason, kind] of [
   [1001, "expired", "timeUp"],

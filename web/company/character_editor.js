@@ -5,6 +5,8 @@ import { button, element, field } from "../dom.js";
 import { portrait, squarePicture } from "./portrait.js";
 
 const EXAMPLE = "You are a retired sea captain who has seen every harbour and loves a good storm.";
+const EXAMPLES = "A few lines of how they talk help, a small model most of all.";
+const EXAMPLE_LINES = "User: …\nYou: …";
 const TEXTS = [
   { name: "name", label: "Name", most: 60, required: true, hint: "Captain Reed" },
   { name: "who", label: "Who are they?", most: 4000, rows: 5, required: true, hint: EXAMPLE },
@@ -71,7 +73,23 @@ export class CharacterEditor {
     const settings = { id: `character-${name}`, maxLength: most, required, placeholder: hint, autocomplete: "off" };
     const input = rows ? element("textarea", { ...settings, rows }) : element("input", settings);
     this.#inputs[name] = input;
-    return field(label, input);
+    const made = field(label, input);
+    if (name === "who") {
+      const add = button("quietly", () => this.#addExample(input), { id: "add-example" }, "Add an example");
+      made.append(element("div", { className: "below" }, element("p", { className: "hint" }, EXAMPLES), add));
+    }
+    return made;
+  }
+
+  /** Two lines to be filled in: what is said to them, which is marked to be written over, and what they say. */
+  #addExample(input) {
+    const before = input.value.trimEnd();
+    input.value = `${before}${before && "\n"}${EXAMPLE_LINES}`;
+    this.#unsaved = true;
+    const blank = input.value.length - EXAMPLE_LINES.length + EXAMPLE_LINES.indexOf("…");
+    input.focus();
+    input.setSelectionRange(blank, blank + 1);
+    input.scrollTop = input.scrollHeight;
   }
 
   #pictureField() {
@@ -106,6 +124,7 @@ export class CharacterEditor {
 
   async #send() {
     const texts = Object.fromEntries(TEXTS.map(({ name }) => [name, this.#inputs[name].value.trim()]));
+    texts.who = texts.who.split(`\n${EXAMPLE_LINES}`).join(""); // one that was not filled in
     const { id, language } = this.#character ?? {};
     const kept = { ...(id && { id }), language: language ?? "en", voice: this.#voice.value || null };
     const picture = this.#picture === undefined ? {} : { image: this.#picture };

@@ -1,8 +1,8 @@
 // Whom to talk to: the characters as cards, what one sounds like, and the way to a character of one's own.
 
-import { firstLine, nameOf, titled } from "./choices.js";
+import { firstSentence, nameOf, titled } from "./choices.js";
 import { button, element, icon, titleAndText } from "../dom.js";
-import { hearButton, twice } from "./panel.js";
+import { hearButton, problemNote, twice } from "./panel.js";
 import { portrait } from "./portrait.js";
 
 export class CharactersPanel {
@@ -23,6 +23,7 @@ export class CharactersPanel {
    * @param {(key: string, wanted: object) => void} ports.hear   play a sample, or stop it: see Library.say
    * @param {() => void} ports.call                     talk to the one that is chosen
    * @param {() => boolean} ports.inCall
+   * @param {() => void} ports.enterKey
    * @param {(words: ?string) => void} ports.say
    */
   constructor(company, samples, ports) {
@@ -44,7 +45,7 @@ export class CharactersPanel {
     const about = { className: "cards", role: "radiogroup", "aria-label": "Whom you talk to" };
     const group = element("div", about, ...cards);
     if (library.known) group.append(this.#writeCard());
-    this.body.replaceChildren(group, ...(problem ? [element("p", { className: "hint" }, problem.message)] : []));
+    this.body.replaceChildren(group, ...(problem ? problemNote(problem, this.#ports.enterKey) : []));
     this.foot.replaceChildren(this.#about(choice), ...(inCall ? [] : [this.#callButton(choice.character)]));
     if (focused) document.getElementById(focused)?.focus();
   }
@@ -64,7 +65,7 @@ export class CharactersPanel {
       checked: (chosen?.id ?? "") === id,
       onchange: () => this.#company.choose({ character: id }),
     });
-    const who = character ? firstLine(character) : "The assistant itself, playing nobody";
+    const who = character ? firstSentence(character) : "The assistant itself, playing nobody";
     const words = titleAndText(nameOf(character), who);
     return element("label", { className: "card" }, radio, portrait(character, library), words);
   }

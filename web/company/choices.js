@@ -51,10 +51,12 @@ export const nameOf = (character) => character?.name ?? "Omni";
 /** male_example → Male example, as a name is written. */
 export const titled = (name) => (name.charAt(0).toUpperCase() + name.slice(1)).replaceAll("_", " ");
 
-/** Who somebody is, as a card says it under their name: to the end of the first line of what they are told. */
-export function firstLine({ name, who }) {
-  const line = who.trim().split("\n")[0].replace(/^You are /, "");
-  const [named, self] = line.match(/^([^,.]+), /) ?? [];
+/** Who somebody is, as a card says it under their name: the first sentence of what they are told. */
+export function firstSentence({ name, who }) {
+  const sentence = who.trim().split("\n")[0].split(/(?<!\b(?:Dr|Mr|Mrs|Ms|St)\.)(?<=[.!?]) /)[0];
+  const line = sentence.replace(/^You are /, "");
+  if (/\byou(r|rs|rself)?\b/i.test(line)) return sentence; // half of it about "you" and half not would read oddly
+  const [named, self] = line.match(/^([^,]+), /) ?? [];
   const known = self?.split(" ").some((word) => name.split(" ").includes(word));
   return titled(known ? line.slice(named.length) : line);
 }

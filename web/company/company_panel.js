@@ -14,6 +14,7 @@ const $ = (id) => document.getElementById(id);
 
 export class CompanyPanel {
   #company;
+  #lasting;
   #panel;
   #characters;
   #voices;
@@ -26,10 +27,13 @@ export class CompanyPanel {
    * @param {() => boolean} ports.inCall
    * @param {(quiet: boolean) => void} ports.pause  the call's microphone is wanted for something else, or must not hear
    * @param {() => void} ports.interrupt            the answer under way is to stop
+   * @param {() => void} ports.enterKey             open the settings where the access key is
+   * @param {() => ?string} ports.lasting           name of the voice that cannot be changed in this call; null: it can
    */
-  constructor(company, { call, inCall, pause, interrupt }) {
+  constructor(company, { call, inCall, pause, interrupt, enterKey, lasting }) {
     this.#company = company;
-    this.#panel = new Panel($("panel"), [document.querySelector(".top"), $("room")]);
+    this.#lasting = lasting;
+    this.#panel = new Panel($("panel"), [document.querySelector(".top"), $("room")], $("notice"));
     const say = (words) => this.#panel.say(words);
     let recording = false;
     const samples = new SamplePlayer(() => {
@@ -59,6 +63,7 @@ export class CompanyPanel {
       say,
       hear,
       inCall,
+      enterKey,
       call: () => {
         this.#panel.close();
         call();
@@ -68,7 +73,8 @@ export class CompanyPanel {
         this.#panel.show(editor, this.#characters);
       },
     });
-    this.#voices = new VoicesPanel(company, samples, { say, hear, make: () => this.#panel.show(maker, this.#voices) });
+    const make = () => this.#panel.show(maker, this.#voices);
+    this.#voices = new VoicesPanel(company, samples, { say, hear, make, enterKey });
     this.#panel.addTab(this.#characters);
     this.#panel.addTab(this.#voices);
     $("choose-character").onclick = () => this.#open(this.#characters);
@@ -80,7 +86,8 @@ export class CompanyPanel {
   refresh() {
     const { choice } = this.#company;
     const { character, voice } = choice;
-    const state = JSON.stringify([character, voice?.name, this.#company.library.known]);
+    const lasting = this.#lasting();
+    const state = JSON.stringify([character, voice?.name, this.#company.library.known, lasting]);
     if (state !== this.#shown) {
       this.#shown = state;
       for (const place of ["choose-character", "company"]) {
@@ -88,7 +95,8 @@ export class CompanyPanel {
       }
       for (const place of document.querySelectorAll(".company-name")) showText(place, nameOf(character));
       const named = voice ? titled(voice.name) : "Usual";
-      for (const place of document.querySelectorAll(".company-voice")) showText(place, named);
+      const next = lasting && lasting !== voice?.name ? `${titled(lasting)} (next: ${named})` : named;
+      for (const place of document.querySelectorAll(".company-voice")) showText(place, next);
     }
     this.#panel.refresh();
   }

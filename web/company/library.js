@@ -1,11 +1,17 @@
 // What the server keeps for the person: voices and characters, and speech in them. Plain HTTP, no DOM.
 
-/** What the server answered when it did not do it; the message is its own sentence. */
+import { noticeFor } from "../words.js";
+
+/** What the server answered when it did not do it; the message is its own sentence, unless it wants a key. */
 export class LibraryError extends Error {
   constructor(message, code, status) {
     super(message);
     this.code = code;
     this.status = status;
+  }
+
+  get wantsKey() {
+    return this.status === 401;
   }
 }
 
@@ -116,6 +122,10 @@ export class Library {
       throw new LibraryError(SILENT, "unreachable", 0);
     }
     if (response.ok) return response;
+    if (response.status === 401) {
+      const { title, body: advice } = noticeFor("keyNeeded");
+      throw new LibraryError(`${title}. ${advice}`, "invalid_api_key", 401);
+    }
     const { error = {} } = await response.json().catch(() => ({}));
     const message = error.message ?? `The server answered ${response.status}.`;
     throw new LibraryError(message, error.code ?? null, response.status);

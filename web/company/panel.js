@@ -1,6 +1,7 @@
 // The panel in which the person chooses who speaks, and how: beside the call on a desk, a sheet over it on a phone.
 
-import { button, icon, showText } from "../dom.js";
+import { button, element, icon, showText } from "../dom.js";
+import { ACTIONS } from "../words.js";
 
 const PHONE = "(max-width: 859.98px)";
 
@@ -18,6 +19,7 @@ const PHONE = "(max-width: 859.98px)";
 export class Panel {
   #dialog;
   #behind;
+  #notice;
   #tabs = new Map();
   #title;
   #back;
@@ -28,10 +30,12 @@ export class Panel {
   /**
    * @param {HTMLDialogElement} dialog
    * @param {HTMLElement[]} behind   what a sheet on a phone covers
+   * @param {HTMLElement} notice     of the page: where the panel is open, it would cover the one or the other
    */
-  constructor(dialog, behind) {
+  constructor(dialog, behind, notice) {
     this.#dialog = dialog;
     this.#behind = behind;
+    this.#notice = notice;
     this.#title = dialog.querySelector("#panel-title");
     this.#back = dialog.querySelector("#panel-back");
     this.#words = dialog.querySelector("#panel-words");
@@ -40,8 +44,7 @@ export class Panel {
       if (key === "Escape") this.close();
     };
     document.addEventListener("pointerdown", ({ target }) => {
-      const outside = !dialog.contains(target) && !target.closest(".notice");
-      if (this.open && outside && matchMedia(PHONE).matches) this.close();
+      if (this.open && !dialog.contains(target) && matchMedia(PHONE).matches) this.close();
     });
   }
 
@@ -104,6 +107,7 @@ export class Panel {
     this.#view = null;
     for (const part of this.#behind) part.inert = false;
     document.body.removeAttribute("data-panel");
+    this.#behind[0].after(this.#notice);
     this.#dialog.close();
     this.#from?.focus();
   }
@@ -111,11 +115,18 @@ export class Panel {
   #open() {
     this.#from = document.activeElement;
     // a call goes on beside it, and its buttons stay in reach; where the panel covers them they are out of it
+    this.#dialog.querySelector(".panel-top").after(this.#notice);
     this.#dialog.show();
     document.body.setAttribute("data-panel", "");
     for (const part of this.#behind) part.inert = matchMedia(PHONE).matches;
     (this.#tabs.get(this.#view) ?? this.#title).focus();
   }
+}
+
+/** Why there is nothing to choose from, and what can be done. */
+export function problemNote(problem, enterKey) {
+  const words = element("p", { className: "hint" }, problem.message);
+  return problem.wantsKey ? [words, button("quietly", enterKey, { id: "enter-key" }, ACTIONS.enterKey)] : [words];
 }
 
 /** A button that plays a sample of somebody, and stops it. */

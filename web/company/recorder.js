@@ -9,6 +9,7 @@ const CLIPS = 0.985; // so near the loudest a sample can be, the tops of the wav
 const WHISPER = 0.008; // root mean square below which a voice drowns in the room
 const LOUD_FOR_S = 1;
 const QUIET_FOR_S = 1.5;
+const HEARD_S = 0.3; // a click is shorter
 
 /**
  * Ask for the microphone without what helps a call: echo cancellation and the like change a voice.
@@ -24,6 +25,7 @@ export class Take {
   #packets = [];
   #nSamples = 0;
   #measures = []; // of each packet: {at, peak, level}
+  #audibleS = 0;
 
   /**
    * @param {number} rate       samples per second
@@ -46,16 +48,23 @@ export class Take {
     if (this.full) return;
     this.#packets.push(samples);
     this.#nSamples += samples.length;
+    if (level >= WHISPER) this.#audibleS += samples.length / this.rate;
     const peak = samples.reduce((most, sample) => Math.max(most, Math.abs(sample)), 0);
     this.#measures.push({ at: this.seconds, peak, level });
   }
 
-  /** What the person should change: "loud", "quiet", or null. */
+  /** Somebody has been heard in it. */
+  get heard() {
+    return this.#audibleS >= HEARD_S;
+  }
+
+  /** What the person should do: "loud" and "quiet": change that; "silent": begin; null: go on. */
   get hint() {
     const since = (seconds) => this.#measures.filter(({ at }) => at > this.seconds - seconds);
     if (since(LOUD_FOR_S).some(({ peak }) => peak >= CLIPS)) return "loud";
     const silent = this.seconds > QUIET_FOR_S && since(QUIET_FOR_S).every(({ level }) => level < WHISPER);
-    return silent ? "quiet" : null;
+    if (silent) return "quiet";
+    return this.heard ? null : "silent";
   }
 
   /** All of it as a file: 16 bits, one channel. */

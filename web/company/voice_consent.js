@@ -10,7 +10,7 @@ import { CONSENTS, keptWords } from "./voice_words.js";
 export function consentForm(onDone) {
   const name = text({ id: "voice-name", maxLength: 60, required: true, placeholder: "How you will find it" });
   const speaker = text({ id: "voice-speaker", maxLength: 100 });
-  const speakerField = field("Who speaks?", speaker);
+  const speakerField = field("", speaker);
   const promise = element("input", { type: "checkbox", id: "voice-promise", required: true });
   const promised = element("span");
   const kept = element("p", { className: "hint" });
@@ -28,10 +28,12 @@ export function consentForm(onDone) {
   const consent = () => form.elements.consent.value;
 
   function show() {
-    speakerField.hidden = consent() === "self";
-    speaker.required = consent() !== "self";
-    speaker.placeholder = consent() === "given" ? "Their name" : "What made it";
-    showText(promised, CONSENTS[consent()].promise);
+    speakerField.hidden = !CONSENTS[consent()].asks;
+    const { promise: words, asks, hint } = CONSENTS[consent()];
+    speaker.required = consent() === "given";
+    speaker.placeholder = hint ?? "";
+    showText(speakerField.querySelector("label"), asks ?? "");
+    showText(promised, words);
     promise.checked = false; // it was said of somebody else
     showKept();
   }

@@ -4,7 +4,7 @@ import { button, element, icon, showText, titleAndText } from "../dom.js";
 import { Level, barHeights } from "../meters.js";
 import { Recorder } from "./recorder.js";
 import { consentForm } from "./voice_consent.js";
-import { HINTS, MAKES, SENTENCES, likenessWords, sampleOf } from "./voice_words.js";
+import { HINTS, MAKES, SENTENCES, likenessWords, refusalOf, sampleOf } from "./voice_words.js";
 import { mediaProblem, noticeFor } from "../words.js";
 
 const WANTED_S = 10;
@@ -155,7 +155,7 @@ export class VoiceMaker {
 
   #press() {
     if (this.#step === "read") return this.#record();
-    if (this.#step === "recording" && this.#recorder.take.seconds >= this.#shortestS) return this.#finish();
+    if (this.#step === "recording") return this.#finish();
     this.#endRecording();
     this.#show("read");
   }
@@ -211,8 +211,14 @@ export class VoiceMaker {
   }
 
   #finish() {
-    const { wav, seconds } = this.#recorder.take;
+    const { take } = this.#recorder;
+    const refusal = refusalOf(take, this.#shortestS);
     this.#endRecording();
+    if (refusal) {
+      this.#show("read");
+      return this.#ports.say(refusal);
+    }
+    const { wav, seconds } = take;
     this.#sample = { file: wav, seconds, name: "Your recording" };
     this.#show("check");
     this.refresh();

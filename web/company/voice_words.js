@@ -32,14 +32,37 @@ export function sampleOf({ id, name }) {
 export const HINTS = {
   loud: "Too loud: move back a little",
   quiet: "Too quiet: come closer, or speak up",
+  silent: "Read the sentence aloud",
   null: "Good, go on",
 };
 
-/** Whose voice it is, and what the person says about it; by the server's word for it. */
+/** Why a recording is of no use, and what to do; null: it can be used. */
+export function refusalOf({ seconds, heard }, shortestS) {
+  if (seconds < shortestS) {
+    return `Only ${seconds.toFixed(1)} s of speech. Read the whole sentence, about ten seconds.`;
+  }
+  if (heard) return null;
+  return (
+    "Nothing was loud enough to be heard. Check that the right microphone is chosen and not muted, come closer, and " +
+    "record again."
+  );
+}
+
+/** Whose voice it is, what the person says about it, and what is asked of it; by the server's word for it. */
 export const CONSENTS = {
   self: { label: "Mine", promise: "This is my own voice, and I want it to be used here." },
-  given: { label: "Someone else’s", promise: "They know what this is for, and they have agreed." },
-  synthetic: { label: "Not a real person’s", promise: "No real person speaks here: it was made by a machine." },
+  given: {
+    label: "Someone else’s",
+    promise: "They know what this is for, and they have agreed.",
+    asks: "Who speaks?",
+    hint: "Their name",
+  },
+  synthetic: {
+    label: "Not a real person’s",
+    promise: "No real person speaks here: it was made by a machine.",
+    asks: "What made it? (optional)",
+    hint: "A program, a game, a machine",
+  },
 };
 
 /** What becomes of a recording. */
@@ -55,7 +78,10 @@ export function keptWords(name) {
 export function likenessWords(similarity) {
   if (!similarity) return "";
   const [before, after] = [similarity.before, similarity.after].map((value) => value.toFixed(2));
-  return `Likeness to the recording, measured: ${after}. The nearest voice that comes with Omni: ${before}.`;
+  return (
+    `Likeness to the recording, measured: ${after} (two recordings of one person: above 0.8). ` +
+    `The nearest voice that comes with Omni: ${before}.`
+  );
 }
 
 /** Ways of addressing the model, in plain words. */

@@ -2,7 +2,7 @@
 
 import { nameOf, titled, works } from "./choices.js";
 import { button, element, field, icon, showText, titleAndText } from "../dom.js";
-import { hearButton, twice } from "./panel.js";
+import { hearButton, problemNote, twice } from "./panel.js";
 import { MAKES, MODES, modeWords, sampleOf } from "./voice_words.js";
 
 const PACES = { min: 0.5, max: 1.5, step: 0.05 };
@@ -28,6 +28,7 @@ export class VoicesPanel {
    * @param {object} ports
    * @param {() => void} ports.make   the person wants a new voice
    * @param {(key: string, wanted: object) => void} ports.hear   play a sample, or stop it: see Library.say
+   * @param {() => void} ports.enterKey
    * @param {(words: ?string) => void} ports.say
    */
   constructor(company, samples, ports) {
@@ -53,7 +54,7 @@ export class VoicesPanel {
     const focused = document.activeElement?.id;
     this.#maker.replaceChildren(...this.#makerCard());
     const rows = voices.map((one) => this.#row(one));
-    this.#list.replaceChildren(...(rows.length ? [this.#usual(), ...rows] : [this.#nothing()]));
+    this.#list.replaceChildren(...(rows.length ? [this.#usual(), ...rows] : this.#nothing()));
     if (focused) document.getElementById(focused)?.focus();
   }
 
@@ -63,8 +64,8 @@ export class VoicesPanel {
 
   #nothing() {
     const { problem, known } = this.#company.library;
-    const words = known ? "This model does not speak." : "Asking the server…";
-    return element("p", { className: "hint" }, problem?.message ?? words);
+    if (problem) return problemNote(problem, this.#ports.enterKey);
+    return [element("p", { className: "hint" }, known ? "This model does not speak." : "Asking the server…")];
   }
 
   #makerCard() {

@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Company, choiceOf, firstLine, titled, wishesOf } from "../../../web/company/choices.js";
+import { Company, choiceOf, firstSentence, titled, wishesOf } from "../../../web/company/choices.js";
 
 const LIBRARY = {
   known: true,
@@ -42,12 +42,15 @@ test("before the server has told what it has, the choice is believed", () => {
   assert.deepEqual(choiceOf({ ...NONE, voice: "v1" }, silent).gone, []);
 });
 
-test("names and first lines read as people write them", () => {
+test("names and first sentences read as people write them", () => {
   assert.equal(titled("male_example"), "Male example");
-  const line = (name, who) => firstLine({ name, who });
+  const line = (name, who) => firstSentence({ name, who });
   assert.equal(line("Reed", "You are a retired sea captain.\nYou love storms."), "A retired sea captain.");
   assert.equal(line("Coach Maya", "You are Maya, a coach."), "A coach.");
   assert.equal(line("Ada", "You are kind, quick and exact."), "Kind, quick and exact.");
+  assert.equal(line("Marlow", "You are Marlow, an old captain. You are master of the Kittiwake."), "An old captain.");
+  assert.equal(line("Dr. Reed", "You are Dr. Reed, a surgeon. You trust nobody."), "A surgeon.");
+  assert.equal(line("Ada", "You are Ada, and you love your work. You smile."), "You are Ada, and you love your work.");
   assert.equal(line("Ada", ""), "");
 });
 

@@ -36,13 +36,22 @@ test("what cannot be had leaves what is there, and says why in the server's word
   serve(LISTS);
   const library = new Library(() => "");
   await library.load();
-  serve({ ...LISTS, "GET /v1/characters": [401, { error: { message: "a valid key is needed", code: "invalid_api_key" } }] });
+  serve({ ...LISTS, "GET /v1/characters": [500, { error: { message: "the disk is full", code: "not_kept" } }] });
   await library.load();
-  assert.equal(library.problem.message, "a valid key is needed");
+  assert.deepEqual([library.problem.message, library.problem.wantsKey], ["the disk is full", false]);
   assert.equal(library.voices.length, 1);
   globalThis.fetch = () => Promise.reject(new TypeError("failed"));
   await library.load();
   assert.match(library.problem.message, /does not answer/);
+});
+
+test("that a key is wanted is said in the page's words, not in those of the API", async () => {
+  const error = { message: "a valid key is needed: Authorization: Bearer <key>", code: "invalid_api_key" };
+  serve({ "GET /v1/characters": [401, { error }] });
+  const library = new Library(() => "");
+  await library.load();
+  assert.equal(library.problem.message, "This server needs a valid access key. Enter yours in Settings.");
+  assert.ok(library.problem.wantsKey);
 });
 
 test("an answer that is no JSON is an error with a number", async () => {

@@ -2,6 +2,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 import { Take } from "../../../web/company/recorder.js";
+import { refusalOf } from "../../../web/company/voice_words.js";
 import { fromPcm16 } from "../../../web/wire.js";
 
 const RATE = 1000;
@@ -40,10 +41,10 @@ test("its file holds the samples as they were, at their rate", async () => {
 test("the hint is about what was said last, and a pause between words is none", () => {
   const take = new Take(RATE, 30);
   speak(take, 1, 0.001);
-  assert.equal(take.hint, null, "too early to say");
+  assert.equal(take.hint, "silent", "nothing to praise yet, and too early to complain");
   speak(take, 1, 0.001);
   assert.equal(take.hint, "quiet");
-  speak(take, 0.2, 0.2);
+  speak(take, 0.4, 0.2);
   assert.equal(take.hint, null);
   speak(take, 1, 0.001);
   assert.equal(take.hint, null, "a second of silence");
@@ -51,4 +52,16 @@ test("the hint is about what was said last, and a pause between words is none", 
   assert.equal(take.hint, "loud");
   speak(take, 1.2, 0.2);
   assert.equal(take.hint, null);
+});
+
+test("a take that is too short or in which nobody is heard is refused, with what to do", () => {
+  const take = new Take(RATE, 10);
+  speak(take, 1.2, 0.1);
+  assert.match(refusalOf(take, 5), /^Only 1\.2 s of speech\. Read the whole sentence/);
+  speak(take, 4, 0.1);
+  assert.equal(refusalOf(take, 5), null);
+  const silent = new Take(RATE, 10);
+  speak(silent, 9, 0.001);
+  speak(silent, 0.1, 0.5); // a click
+  assert.match(refusalOf(silent, 5), /^Nothing was loud enough/);
 });
