@@ -45,12 +45,13 @@ def main(words: list[str] | None = None) -> int:
 def _run(words: list[str] | None) -> int:
     parser, parsers = _parser()
     words = sys.argv[1:] if words is None else words
-    if words and words[0].startswith("-") and words[0] not in {"-h", "--help"}:
-        return _complain(f"{words[0]} comes after the command: omni COMMAND {words[0]} ...", 2)
+    command = next((place for place, word in enumerate(words) if word in parsers), 0)
+    if command and words[0].startswith("--") and words[0] != "--help":
+        return _complain(f"options come after the command: omni {shlex.join(words[command:] + words[:command])}", 2)
     arguments, unknown = parser.parse_known_args(words)
     if unknown:
-        command = " ".join(filter(None, (arguments.command, getattr(arguments, "action", None))))
-        return _complain(f"unknown argument {unknown[0]}{_hint(unknown[0], command, parsers)}", 2)
+        called = " ".join(filter(None, (arguments.command, getattr(arguments, "action", None))))
+        return _complain(f"unknown argument {unknown[0]}{_hint(unknown[0], called, parsers)}", 2)
     if arguments.command is None:
         parser.print_help()
         return 2
