@@ -11,7 +11,7 @@ from streaming.command_flags import add_character_flags, add_say_flags, add_voic
 from streaming.sound_formats import FORMATS
 from streaming.voice_files import Consent
 
-Add = Callable[[argparse.ArgumentParser], None]
+Add = Callable[[argparse.ArgumentParser], object]
 
 
 def parsed(add: Add, *words: str) -> dict[str, Any]:
