@@ -62,11 +62,14 @@ class Wire:
         pcm = np.frombuffer(b"".join(pieces), "<i2") / 32_768
         return Recording(pcm.astype(np.float32), TIMING.wire_rate, 0.0)
 
-    def heard_ms(self, response: dict[str, Any]) -> float:
-        """How much of an answer the page said it has played."""
+    def acks_ms(self, response: dict[str, Any]) -> list[float]:
+        """How much of an answer the page has played, each time that it said so."""
         (item,) = response["output"]
         acks = [message for message in self.sent if message["type"] == "playback.ack"]
-        return float([ack["audio_end_ms"] for ack in acks if ack["item_id"] == item["id"]][-1])
+        return [float(ack["audio_end_ms"]) for ack in acks if ack["item_id"] == item["id"]]
+
+    def heard_ms(self, response: dict[str, Any]) -> float:
+        return self.acks_ms(response)[-1]
 
 
 async def wire(page: Page) -> Wire:
@@ -74,12 +77,12 @@ async def wire(page: Page) -> Wire:
 
 
 async def answered(page: Page, n: int) -> Wire:
-    """Wait until so many answers are over and have sounded."""
+    """Wait until so many answers are over and have sounded, which for a short one comes later."""
     async with asyncio.timeout(PATIENCE_MS / 1000):
-        while len((found := await wire(page)).answers()) < n:
+        while len((said := await wire(page)).answers()) < n or not said.acks_ms(said.answers()[-1]):
             await page.wait_for_timeout(100)
     await expect(page.locator("body")).to_have_attribute("data-mood", "listening", timeout=PATIENCE_MS)
-    return found
+    return await wire(page)
 
 
 def duration_ms(recording: Recording) -> float:
