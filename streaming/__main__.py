@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from omni.text.presets import PRESETS
-from streaming.command_flags import CommandError, Parser, add_character_flags, add_say_flags, add_voice_flags
+from streaming.cli.flags import CommandError, Parser, add_character_flags, add_say_flags, add_voice_flags
 from streaming.config import INSTALL_CHECKPOINTS, NANO, Config, ConfigError, add_flags, load, nearest_flag
 
 _GROUPS = {
@@ -215,7 +215,7 @@ def _chat(config: Config, arguments: argparse.Namespace) -> int:
     from streaming import logs
 
     try:
-        from streaming.offline import Request, chat
+        from streaming.cli.offline import Request, chat
     except ImportError as error:
         return _complain(f"chat needs packages that are not installed ({error}); {INSTALL_CHECKPOINTS}", 1)
     logs.configure(config.log_level, as_json=config.log_json)
@@ -234,8 +234,8 @@ def _chat(config: Config, arguments: argparse.Namespace) -> int:
 
 def _voices(config: Config, arguments: argparse.Namespace) -> int:
     from streaming import logs
+    from streaming.cli.voices import run
     from streaming.gateway import models
-    from streaming.voice_commands import run
 
     # what is damaged is listed, not logged too
     level = config.log_level if arguments.action in {"add", "preview"} else "error"
@@ -251,8 +251,8 @@ def _voices(config: Config, arguments: argparse.Namespace) -> int:
 
 def _say(config: Config, arguments: argparse.Namespace) -> int:
     from streaming import logs
+    from streaming.cli.speech import run
     from streaming.gateway import models
-    from streaming.speech_command import run
 
     logs.configure(config.log_level, as_json=config.log_json)
     try:
@@ -268,7 +268,7 @@ def _say(config: Config, arguments: argparse.Namespace) -> int:
 
 def _characters(config: Config, arguments: argparse.Namespace) -> int:
     from streaming import logs
-    from streaming.character_commands import run
+    from streaming.cli.characters import run
 
     logs.configure("error", as_json=config.log_json)  # what is damaged is listed, not logged too
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR")
@@ -280,12 +280,12 @@ def _characters(config: Config, arguments: argparse.Namespace) -> int:
 
 
 def _doctor(config: Config, arguments: argparse.Namespace) -> int:
-    from streaming.doctor import Finding, conclusion, examine
+    from streaming.cli.doctor import Finding, conclusion, examine
 
     findings = examine(config)
     if config.model != NANO:
         try:
-            from streaming.doctor_checkpoint import look
+            from streaming.cli.doctor_checkpoint import look
         except ImportError as error:
             findings.append(Finding(False, f"{config.model} cannot be examined: {error}"))
         else:
@@ -298,7 +298,7 @@ def _doctor(config: Config, arguments: argparse.Namespace) -> int:
 
 def _make_tiny(arguments: argparse.Namespace) -> int:
     try:
-        from streaming.tiny import write_tiny
+        from streaming.tiny.checkpoint import write_tiny
     except ImportError as error:
         return _complain(f"make-tiny needs packages that are not installed ({error}); {INSTALL_CHECKPOINTS}", 1)
     folder: Path = arguments.folder

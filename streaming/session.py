@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from omni.types import ToolOutput
-from streaming.catalogue import BuiltIn, Catalogue
 from streaming.commands import (
     AppendAudio,
     AppendImage,
@@ -25,6 +24,7 @@ from streaming.commands import (
     TruncateItem,
     Update,
 )
+from streaming.company.catalogue import BuiltIn, Catalogue
 from streaming.events import (
     AudioPart,
     Closed,

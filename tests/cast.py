@@ -2,7 +2,7 @@
 
 from omni.model import Capabilities
 from omni.types import Voice
-from streaming.catalogue import BuiltIn, Character
+from streaming.company.catalogue import BuiltIn, Character
 
 
 class Cast(BuiltIn):

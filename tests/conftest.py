@@ -19,7 +19,7 @@ from tests.grammar import check_events
 @pytest.fixture(scope="session")
 def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A complete small checkpoint of random weights. Only to be read."""
-    from streaming.tiny import write_tiny
+    from streaming.tiny.checkpoint import write_tiny
 
     folder = tmp_path_factory.mktemp("tiny") / "checkpoint"
     write_tiny(folder)

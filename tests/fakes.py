@@ -16,8 +16,8 @@ from omni.model import Capabilities, Mark, Phase
 from omni.speech.words import heard_text
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, Role, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
-from streaming.catalogue import Catalogue
 from streaming.commands import AppendAudio, Command
+from streaming.company.catalogue import Catalogue
 from streaming.events import AudioPart, Event, ResponseEnded, ResponseSpeech, Settings
 from streaming.session import Session
 from streaming.tdm.clock import ManualClock, settle

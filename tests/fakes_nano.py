@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from omni.families.nano import Nano
-from omni.families.nano_state import State
+from omni.families.nano.family import Nano
+from omni.families.nano.state import State
 from omni.model import Phase
 from omni.text.chat import Message
 from omni.text.manner import AS_IT_IS, Manner

@@ -11,8 +11,8 @@ import soxr
 from PIL import Image, ImageDraw, ImageFont
 
 from omni.model import OmniModel
-from omni.packaged.recogniser import Recogniser
-from omni.packaged.synthesizer import Synthesizer
+from omni.packaged.hearing.recogniser import Recogniser
+from omni.packaged.speaking.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm, Picture
 from streaming.config import Config

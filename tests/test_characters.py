@@ -7,8 +7,8 @@ import numpy as np
 import orjson
 import pytest
 
-from streaming.catalogue import Character
 from streaming.commands import CreateItem, DeleteItem, Respond, Update
+from streaming.company.catalogue import Character
 from streaming.events import (
     Fault,
     Item,

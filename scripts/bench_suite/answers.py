@@ -7,8 +7,8 @@ import jiwer
 import numpy as np
 import soxr
 
-from omni.packaged.prompt import STATIC
-from omni.packaged.recogniser import Recogniser
+from omni.packaged.hearing.recogniser import Recogniser
+from omni.packaged.language.prompt import STATIC
 from omni.timing import Timing
 from scripts.bench_suite.client import RATE, Answer
 from scripts.bench_suite.material import Material, Question

@@ -27,7 +27,7 @@ from scripts.bench_suite.server import Server, running
 from scripts.bench_suite.speakers import Utterance, levelled
 from scripts.bench_suite.turns import AUDIBLE
 from streaming.gateway.opus import OpusDecoder
-from streaming.gateway.webrtc_player import OpusEncoder
+from streaming.gateway.webrtc.player import OpusEncoder
 
 PACING_AIM_MS = 20.0
 STEPS = (2, 5, 10, 15, 20, 25, 30, 40, 50, 75, 100)

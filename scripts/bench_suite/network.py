@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from omni.checkpoint import Checkpoint, find
-from omni.families.minicpm_o import MiniCpmO
-from omni.families.minicpm_o_network import Network, load_network
+from omni.families.minicpm_o.family import MiniCpmO
+from omni.families.minicpm_o.network import Network, load_network
 from omni.nn.sampling import Draw, TextSampling, by_chance
 from omni.speech.codec import FRAMES_PER_STEP
 from omni.speech.streaming import Synthesis
@@ -23,7 +23,7 @@ from scripts.bench_suite.network_turns import REFERENCE_S, listening, opening, s
 from scripts.bench_suite.random_weights import RandomCheckpoint, require_room
 from scripts.bench_suite.report import Findings, Row
 from streaming.gateway.models import device_of
-from streaming.tiny import write_tiny
+from streaming.tiny.checkpoint import write_tiny
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,9 @@ import numpy as np
 from torch import nn
 
 from omni.audio.encoder import ENCODED_PER_S
-from omni.families.minicpm_o import MiniCpmO
-from omni.families.minicpm_o_network import Network
-from omni.families.minicpm_o_state import State
+from omni.families.minicpm_o.family import MiniCpmO
+from omni.families.minicpm_o.network import Network
+from omni.families.minicpm_o.state import State
 from omni.model import Phase
 from omni.timing import Timing
 from omni.types import Pcm, Picture, Reply, SpeechDelta, TurnEnd, Unit, Voice

@@ -17,7 +17,7 @@ import onnxruntime
 import soundfile
 import soxr
 
-from omni.packaged.pronunciation import Pronouncer
+from omni.packaged.speaking.pronunciation import Pronouncer
 from omni.timing import Timing
 from omni.types import Pcm
 from scripts.bench_suite.speakers import ALL_SPEAKERS, RATE, Speaker, festival, flite, utter

@@ -17,8 +17,8 @@ from aiortc.rtp import RtpPacket
 from av import Packet
 
 from scripts.bench_suite.client import Caller
-from streaming.gateway.webrtc_backlog import keep_up
-from streaming.gateway.webrtc_peer import EVENTS, replace_jitter_buffer
+from streaming.gateway.webrtc.backlog import keep_up
+from streaming.gateway.webrtc.peer import EVENTS, replace_jitter_buffer
 
 CONNECT_S = 30.0
 _SDP = {"Content-Type": "application/sdp"}

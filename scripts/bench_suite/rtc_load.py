@@ -16,7 +16,7 @@ from scripts.bench_suite.client import PACKET_SAMPLES, server_vad
 from scripts.bench_suite.load import ANSWER_EVERY_S
 from scripts.bench_suite.rtc_client import RtcCall, rtc_call
 from scripts.bench_suite.speakers import noise_floor
-from streaming.gateway.webrtc_player import OpusEncoder
+from streaming.gateway.webrtc.player import OpusEncoder
 
 SESSION = server_vad(400)
 ITEM = {"type": "message", "role": "user", "content": [{"type": "input_text", "text": "Hello?"}]}

@@ -9,10 +9,10 @@ import soxr
 from PIL import Image, ImageDraw, ImageFont
 
 from omni.packaged.activity import SileroActivity
-from omni.packaged.chat import SmolChat
-from omni.packaged.eyes import Eyes
-from omni.packaged.recogniser import Recogniser
-from omni.packaged.synthesizer import Synthesizer
+from omni.packaged.hearing.recogniser import Recogniser
+from omni.packaged.language.chat import SmolChat
+from omni.packaged.seeing.eyes import Eyes
+from omni.packaged.speaking.synthesizer import Synthesizer
 from omni.text.chat import Message
 from omni.timing import Timing
 from omni.types import Pcm, Picture

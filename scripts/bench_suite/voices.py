@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import soxr
 
-from omni.packaged.likeness import Likeness
-from omni.packaged.recogniser import Recogniser
-from omni.packaged.shaping import Shaping
-from omni.packaged.synthesizer import Synthesizer
+from omni.packaged.hearing.recogniser import Recogniser
+from omni.packaged.speaking.likeness import Likeness
+from omni.packaged.speaking.shaping import Shaping
+from omni.packaged.speaking.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm, Voice
 from scripts.bench_suite.answers import wer

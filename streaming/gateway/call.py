@@ -8,8 +8,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from streaming.catalogue import BuiltIn, Catalogue
 from streaming.commands import AppendAudio
+from streaming.company.catalogue import BuiltIn, Catalogue
 from streaming.events import Closed, Event
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.outbox import Outbox, TooSlowError, Watcher

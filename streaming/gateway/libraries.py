@@ -13,12 +13,12 @@ from typing import Any
 
 from omni.model import OmniModel
 from omni.types import Voice
-from streaming import characters, voices
-from streaming.catalogue import Character
+from streaming.company import characters, voices
+from streaming.company.catalogue import Character
+from streaming.company.voice_files import Record
+from streaming.company.voice_making import Made, VoiceMaker, check_recording, several_speakers
+from streaming.company.voices import VoiceError
 from streaming.gateway.media import ActivityModel, probabilities_of
-from streaming.voice_files import Record
-from streaming.voice_making import Made, VoiceMaker, check_recording, several_speakers
-from streaming.voices import VoiceError
 
 VOICES = "voices"
 CHARACTERS = "characters"

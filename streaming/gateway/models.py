@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import numpy as np
 
-from omni.families.nano import load_nano
+from omni.families.nano.family import load_nano
 from omni.model import OmniModel, Phase
 from omni.packaged.activity import SileroActivity
 from omni.text.chat import Chat
@@ -47,7 +47,7 @@ def _load_checkpoint(config: Config) -> OmniModel[Any]:
     try:
         # the default runs without torch, which these need
         from omni.checkpoint import CheckpointError, find  # noqa: PLC0415
-        from omni.families.minicpm_o import load_minicpm_o  # noqa: PLC0415
+        from omni.families.minicpm_o.family import load_minicpm_o  # noqa: PLC0415
     except ImportError as error:
         raise RuntimeError(
             f"{config.model} needs packages that are not installed ({error}); {INSTALL_CHECKPOINTS}"

@@ -14,25 +14,25 @@ from aiohttp import WSCloseCode, web
 from aiohttp.typedefs import Handler
 
 from omni.model import OmniModel
-from streaming.catalogue import Catalogue
-from streaming.characters import Characters
+from streaming.company.catalogue import Catalogue
+from streaming.company.characters import Characters
 from streaming.config import Config
 from streaming.events import Closed
 from streaming.gateway import http
 from streaming.gateway.access import RETRY_S, Access, Caller, Visit
 from streaming.gateway.beta_link import BetaLink, speaks_beta
 from streaming.gateway.call import Call, Shared
-from streaming.gateway.character_requests import CharacterRequests
 from streaming.gateway.libraries import CHARACTERS, Libraries
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.media import ActivityModel, PooledActivity
+from streaming.gateway.requests.characters import CharacterRequests
+from streaming.gateway.requests.secrets import client_secret, flat_client_secret
+from streaming.gateway.requests.speech import SpeechRequests
+from streaming.gateway.requests.voices import list_voices, make_voice, remove_voice
 from streaming.gateway.resume import Arrivals, asked_for, session_of, unknown_token
-from streaming.gateway.secret_requests import client_secret, flat_client_secret
-from streaming.gateway.speech_requests import SpeechRequests
 from streaming.gateway.term import Term
-from streaming.gateway.voice_requests import list_voices, make_voice, remove_voice
-from streaming.gateway.webrtc import Reception, WebRtc, session_of_call
-from streaming.gateway.webrtc_peer import Peer
+from streaming.gateway.webrtc.calls import Reception, WebRtc, session_of_call
+from streaming.gateway.webrtc.peer import Peer
 from streaming.gateway.websocket import Socket, WebSocketLink, refuse
 from streaming.gateway.wire.fields import WireError
 from streaming.gateway.wire.realtime import WEBSOCKET, RealtimeCodec

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from omni.model import Capabilities
 from omni.types import Reply, ToolCall, ToolOutput, Unit, Voice
-from streaming.catalogue import Catalogue
+from streaming.company.catalogue import Catalogue
 from streaming.events import (
     AudioPart,
     Event,

@@ -5,7 +5,7 @@ import pytest
 
 from omni.audio.reference import LONGEST_S, UnfitReferenceError, check_reference, resampled
 from omni.packaged.activity import SileroActivity
-from omni.packaged.likeness import Likeness
+from omni.packaged.speaking.likeness import Likeness
 from omni.timing import Timing
 from omni.types import Pcm
 from streaming.gateway.media import probabilities_of

@@ -1,4 +1,4 @@
-from omni.packaged.prompt import STATIC
+from omni.packaged.language.prompt import STATIC
 from scripts.bench_suite.answers import held_out, wer
 from scripts.bench_suite.material import Question, load_material
 

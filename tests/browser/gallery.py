@@ -19,7 +19,7 @@ import soundfile
 from PIL import Image, ImageDraw, ImageFont
 from playwright.async_api import Page, expect
 
-from streaming.characters import Characters
+from streaming.company.characters import Characters
 from tests.browser.chromium import page_at
 from tests.browser.fake_library import FakeLibrary, character, voice
 from tests.browser.fake_server import FakeServer, speechlike

@@ -5,7 +5,7 @@ from difflib import SequenceMatcher
 import numpy as np
 
 from omni.audio.resample import Resampler
-from omni.packaged.recogniser import Recogniser
+from omni.packaged.hearing.recogniser import Recogniser
 from omni.timing import Timing
 from tests.browser.chromium import Recording
 

@@ -8,7 +8,7 @@ import pytest
 import soundfile
 from playwright.async_api import Page, expect
 
-from omni.packaged.synthesizer import Synthesizer
+from omni.packaged.speaking.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm
 from tests.browser.calls import PATIENCE_MS, call, serving, until_heard

@@ -10,7 +10,7 @@ import soundfile
 from PIL import Image, ImageDraw, ImageFont
 from playwright.async_api import Page, expect
 
-from omni.packaged.synthesizer import Synthesizer
+from omni.packaged.speaking.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm
 from tests.browser.calls import PATIENCE_MS, VOICE, call, say, serving, until_heard

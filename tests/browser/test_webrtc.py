@@ -10,12 +10,12 @@ from playwright.async_api import Page, expect
 from omni.types import Picture
 from streaming.config import Config
 from streaming.events import Closed
-from streaming.gateway import webrtc_camera
+from streaming.gateway.webrtc import camera
 from tests.browser.calls import VOICE, call, say, until_heard
 from tests.browser.chromium import PHONE, needs_chromium, page_at, recorded, screenshot
 from tests.browser.fake_server import WEB
 from tests.streaming.gateway.place import Place, serving
-from tests.streaming.gateway.test_webrtc import ANSWER_HZ, QUESTION_HZ, RATE, WORD_S, Toned, share, tone
+from tests.streaming.gateway.webrtc.test_calls import ANSWER_HZ, QUESTION_HZ, RATE, WORD_S, Toned, share, tone
 
 pytestmark = [pytest.mark.browser, needs_chromium]
 
@@ -115,13 +115,13 @@ async def test_a_typed_question_is_answered_aloud_without_a_microphone() -> None
 
 async def test_camera_and_screen_are_seen_as_video(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Picture] = []
-    decode = webrtc_camera.decode_key_frame
+    decode = camera.decode_key_frame
 
     def look(decoder: str, frame: bytes) -> Picture:
         seen.append(decode(decoder, frame))
         return seen[-1]
 
-    monkeypatch.setattr(webrtc_camera, "decode_key_frame", look)
+    monkeypatch.setattr(camera, "decode_key_frame", look)
 
     async def more() -> None:
         n_before = len(seen)

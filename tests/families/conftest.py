@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from omni.checkpoint import find
-from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
-from omni.families.minicpm_o_network import Prompt
+from omni.families.minicpm_o.family import MiniCpmO, load_minicpm_o
+from omni.families.minicpm_o.network import Prompt
 from omni.nn.cache import KvCache
 from tests.fakes_nano import FakeChat, FakeParts, parrot
 from tests.families.small import Told, seeded

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from omni.families.minicpm_o import MiniCpmO
-from omni.families.minicpm_o_state import State
+from omni.families.minicpm_o.family import MiniCpmO
+from omni.families.minicpm_o.state import State
 from omni.model import Phase
 from omni.nn.sampling import Draw, by_chance
 from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, ToolCall, TurnEnd, Unit

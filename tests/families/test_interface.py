@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from omni.families.nano import Nano
-from omni.families.nano_state import State
+from omni.families.nano.family import Nano
+from omni.families.nano.state import State
 from omni.model import OmniModel
 from tests.fakes_nano import FakeChat, FakeParts, parrot
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from omni.families.minicpm_o_chat import Chat, Layout, Message, Part, Wish
+from omni.families.minicpm_o.chat import Chat, Layout, Message, Part, Wish
 from omni.nn.sampling import TextSampling, greedy
 from omni.text.decoding import decode
 from tests.parity.golden import Golden, Record, assert_close

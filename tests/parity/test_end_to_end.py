@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from omni.configs import MiniCpmOConfig
-from omni.families.minicpm_o import MiniCpmO
-from omni.families.minicpm_o_network import Network
-from omni.families.minicpm_o_state import State
+from omni.families.minicpm_o.family import MiniCpmO
+from omni.families.minicpm_o.network import Network
+from omni.families.minicpm_o.state import State
 from omni.model import Phase
 from omni.nn.cache import KvCache
 from omni.nn.sampling import TextSampling, greedy

@@ -13,8 +13,8 @@ from omni.types import Pcm
 from scripts.bench_suite.scripted_server import PIECE_S, SteadyModel
 from streaming.commands import AppendAudio, Command
 from streaming.events import Event
-from streaming.gateway.webrtc_microphone import Microphone
-from streaming.gateway.webrtc_player import OpusEncoder, Player
+from streaming.gateway.webrtc.microphone import Microphone
+from streaming.gateway.webrtc.player import OpusEncoder, Player
 from streaming.session import LEAD_S, Session
 from streaming.tdm.clock import ManualClock, settle
 from streaming.tdm.conversation import opening_settings

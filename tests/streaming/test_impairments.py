@@ -11,7 +11,7 @@ from omni.audio.resample import Resampler
 from omni.timing import Timing
 from omni.types import Pcm
 from streaming.events import Fault, ResponseEnded
-from streaming.gateway.webrtc_player import OpusEncoder
+from streaming.gateway.webrtc.player import OpusEncoder
 from streaming.tdm.jitter import CEILING_S
 from tests.chunks import Samples
 from tests.streaming.impairments import EVEN, LEVELS, OUTAGE, PACKET_S, Network, Trouble, carried, encode, voiced
@@ -123,7 +123,7 @@ def speech() -> Speech:
 
 @pytest.fixture(scope="module")
 def transcribe() -> Callable[[Pcm], str]:
-    from omni.packaged.recogniser import Recogniser
+    from omni.packaged.hearing.recogniser import Recogniser
 
     recogniser = Recogniser()
 

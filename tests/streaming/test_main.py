@@ -101,7 +101,7 @@ def test_an_interrupted_command_ends_without_a_word(
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("streaming.tiny.write_tiny", interrupted)
+    monkeypatch.setattr("streaming.tiny.checkpoint.write_tiny", interrupted)
     assert command_line.main(["make-tiny", str(tmp_path)]) == 130
     assert capsys.readouterr() == ("", "")
 

@@ -111,7 +111,7 @@ def test_words_alone_tell_most() -> None:
 
 @pytest.mark.models
 def test_with_the_models_guess_nearly_all() -> None:
-    from omni.packaged.chat import SmolChat
+    from omni.packaged.language.chat import SmolChat
     from omni.text.chat import Message
 
     context = SmolChat().open()

@@ -40,8 +40,8 @@ def test_bytes_that_are_no_character_do_not_wait_for_ever(tokenizer: BpeTokenize
 
 @pytest.mark.models
 def test_the_packaged_vocabulary_gives_text_back() -> None:
-    from omni.packaged import gguf
-    from omni.packaged.decoder import SMOLLM2
+    from omni.packaged.language import gguf
+    from omni.packaged.language.decoder import SMOLLM2
 
     model = gguf.read(SMOLLM2.locate())
     lists = model.strings("tokenizer.ggml.tokens"), model.strings("tokenizer.ggml.merges")

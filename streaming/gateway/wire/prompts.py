@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from omni.model import Capabilities
-from streaming.catalogue import Catalogue, Character
+from streaming.company.catalogue import Catalogue, Character
 from streaming.events import Settings
 from streaming.gateway.wire.fields import MAX_TEXT_BYTES, Fields, WireError
 

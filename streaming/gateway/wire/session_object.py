@@ -7,7 +7,7 @@ from typing import Any
 from omni.model import Capabilities
 from omni.timing import Timing
 from omni.types import FASTEST, SLOWEST, Voice
-from streaming.catalogue import OPENAI_VOICES, BuiltIn, Catalogue
+from streaming.company.catalogue import OPENAI_VOICES, BuiltIn, Catalogue
 from streaming.events import Opened, Settings, TurnDetection
 from streaming.gateway.wire.audio import AudioFormat
 from streaming.gateway.wire.fields import Fields, WireError

@@ -17,9 +17,9 @@ from openai.resources.realtime.realtime import AsyncRealtimeConnection
 from torch import Tensor
 
 from omni.checkpoint import find
-from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
-from omni.families.minicpm_o_network import Prompt
-from omni.families.minicpm_o_state import State
+from omni.families.minicpm_o.family import MiniCpmO, load_minicpm_o
+from omni.families.minicpm_o.network import Prompt
+from omni.families.minicpm_o.state import State
 from omni.model import Phase
 from omni.nn.cache import KvCache
 from omni.nn.sampling import Draw, by_chance

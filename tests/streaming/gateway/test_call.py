@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
-from streaming.catalogue import Character
+from streaming.company.catalogue import Character
 from streaming.events import Closed, Event
 from streaming.gateway.access import Access
 from streaming.gateway.call import Call, Shared

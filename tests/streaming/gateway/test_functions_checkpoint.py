@@ -8,8 +8,8 @@ import pytest
 pytest.importorskip("torch", reason="MiniCPM-o needs torch: pip install -e '.[minicpm-o]'")
 
 from omni.checkpoint import find
-from omni.families import minicpm_o_answering
-from omni.families.minicpm_o import MiniCpmO, load_minicpm_o
+from omni.families.minicpm_o import answering
+from omni.families.minicpm_o.family import MiniCpmO, load_minicpm_o
 from omni.text.decoding import Decoding, recite
 from omni.text.llm import LanguageModel
 from tests.streaming.gateway.test_functions import talking
@@ -34,7 +34,7 @@ def answers(model: MiniCpmO, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[s
                 row.limit = len(row.script)
         return recite(llm, rows, n_tokens)
 
-    monkeypatch.setattr(minicpm_o_answering, "decode", written)
+    monkeypatch.setattr(answering, "decode", written)
     yield answers
     assert answers == []
 

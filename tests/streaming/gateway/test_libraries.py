@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from omni.types import Pcm, Voice
-from streaming.catalogue import Character
-from streaming.characters import Characters
+from streaming.company.catalogue import Character
+from streaming.company.characters import Characters
+from streaming.company.voices import VoiceError, Wish
 from streaming.gateway import libraries
 from streaming.gateway.libraries import Libraries
-from streaming.voices import VoiceError, Wish
 from tests.fakes import ScriptedModel
 from tests.recordings import hum, wav
 from tests.streaming.gateway.place import Loudness

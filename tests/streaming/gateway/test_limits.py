@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 
 from streaming.config import Config
-from streaming.gateway import webrtc_peer
 from streaming.gateway.term import GRACE_S
+from streaming.gateway.webrtc import peer
 from streaming.tdm.clock import ManualClock
 from tests.fakes import ScriptedModel
 from tests.grammar import check
@@ -101,7 +101,7 @@ async def test_an_answer_under_way_is_heard_to_its_end(http: aiohttp.ClientSessi
 async def test_of_several_offers_for_one_place_one_gets_it(
     http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webrtc_peer, "CONNECT_S", 0.3)
+    monkeypatch.setattr(peer, "CONNECT_S", 0.3)
     async with serving(Config(api_keys=("sekret-a:sessions=1",), resume_within_s=0)) as place:
         phones = [Phone(http) for _ in range(3)]
         calls = (phone.dial(f"{place.realtime}/calls", headers=A) for phone in phones)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from omni.packaged.files import MissingModelError
-from omni.packaged.recogniser import FILES, Recogniser
+from omni.packaged.hearing.recogniser import FILES, Recogniser
 from streaming.config import Config
 from streaming.gateway import models
 from tests.fakes import ScriptedModel

@@ -11,7 +11,7 @@ from PIL import Image
 from omni.model import Capabilities
 from omni.timing import Timing
 from omni.types import Pcm, ToolCall, ToolOutput, Voice
-from streaming.catalogue import Character
+from streaming.company.catalogue import Character
 from streaming.events import (
     AudioPart,
     Cleared,

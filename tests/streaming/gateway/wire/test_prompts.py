@@ -8,7 +8,7 @@ from openai.types.realtime import RealtimeSessionCreateResponse
 from pydantic import TypeAdapter
 
 from omni.types import Voice
-from streaming.catalogue import Character
+from streaming.company.catalogue import Character
 from streaming.gateway.wire.fields import Fields, WireError
 from streaming.gateway.wire.session_object import SessionObject
 from tests.cast import Cast

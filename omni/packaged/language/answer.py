@@ -1,0 +1,115 @@
+"""What may be said and when it is enough: a small model does not know, so the rules are here."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from omni.packaged.language.openings import Opening
+from omni.text.tokenizer import BpeTokenizer, TextStream
+
+_ENOUGH_TOKENS = 14
+"""a sentence that ends beyond this is the last"""
+_MOST_SENTENCES = 2
+_REPEAT = 3
+"""tokens in a row that may not come twice in an answer"""
+_REPEAT_EARLIER = 5
+"""tokens in a row that may not come again from an earlier answer"""
+_SPEAKABLE = re.compile(r"[A-Za-z0-9À-ÿ ,.;!?'\"’‘“”–—°%$€£&+=/-]+")
+"""no markdown, no list, no emoji, no bracket"""
+_SENTENCE_END = re.compile(r"[.!?][\"'”’]?$")
+_NO_SENTENCE_END = re.compile(r"(?:\b(?:Mr|Mrs|Ms|Dr|St|vs|[A-Z])|^\d+)\.$")
+"""abbreviations, and the number of a list's first line"""
+
+
+class Speakable:
+    """The tokens that an answer may consist of, and those that end it."""
+
+    def __init__(self, tokenizer: BpeTokenizer) -> None:
+        texts = [tokenizer.decode([token]) for token in range(tokenizer.n_tokens)]
+        control = set(tokenizer.control.values())
+        spoken = [bool(_SPEAKABLE.fullmatch(text)) and token not in control for token, text in enumerate(texts)]
+        self.text_penalty = np.where(spoken, 0, -np.inf).astype(np.float32)
+        """[V], added to logits where the answer may not end"""
+        self.ends = frozenset([token for token, text in enumerate(texts) if text.startswith("\n")] + list(control))
+        self.penalty = self.text_penalty.copy()
+        """[V], added to logits elsewhere"""
+        self.penalty[list(self.ends)] = 0
+        self.continues = frozenset(token for token, text in enumerate(texts) if not text.startswith((" ", "\n")))
+        """tokens that go on with the word before them"""
+
+
+class Answer:
+    """One answer as it is decoded, greedily. Ends at the first good place."""
+
+    def __init__(
+        self,
+        tokenizer: BpeTokenizer,
+        speakable: Speakable,
+        opening: Opening,
+        limit: int,
+        earlier: Sequence[list[int]] = (),
+    ) -> None:
+        """Start an answer.
+
+        Args:
+            limit: tokens.
+            earlier: tokens of answers that it may not repeat.
+        """
+        self._stream = TextStream(tokenizer)
+        self._speakable = speakable
+        self._opening = opening
+        self._limit = limit
+        self._earlier = earlier
+        self._tokens: list[int] = []
+        self._text = ""
+        self._n_sentences = 0
+        self.over = False
+
+    def take_opening(self) -> str:
+        """The given first words, once. They cost nothing."""
+        text, self._opening = self._opening.text, Opening(complete=self._opening.complete)
+        self._text += text
+        self.over = self.over or self._opening.complete
+        return text
+
+    def choose(self, logits: npt.NDArray[np.float32]) -> int | None:
+        """The next token, or None: the answer ends here.
+
+        Args:
+            logits: [V], changed in place.
+        """
+        logits += self._speakable.penalty if self._text else self._speakable.text_penalty
+        for tokens, n_repeated in ((self._tokens, _REPEAT), *((told, _REPEAT_EARLIER) for told in self._earlier)):
+            recent = self._tokens[1 - n_repeated :]
+            for start in range(len(tokens) - n_repeated + 1):
+                if tokens[start : start + n_repeated - 1] == recent:
+                    logits[tokens[start + n_repeated - 1]] = -np.inf
+        token = int(logits.argmax())
+        # a full stop may be the point of "3.5": only what follows it tells
+        enough = self._at_sentence_end() and token not in self._speakable.continues
+        if enough:
+            self._n_sentences += 1
+        enough = enough and (len(self._tokens) >= _ENOUGH_TOKENS or self._n_sentences >= _MOST_SENTENCES)
+        if enough or token in self._speakable.ends or len(self._tokens) >= self._limit:
+            self.over = True
+            return None
+        return token
+
+    def push(self, token: int) -> str:
+        """The text that a chosen token adds; may be empty."""
+        self._tokens.append(token)
+        text = self._stream.push(token)
+        if not self._text:
+            text = text.lstrip()
+        self._text += text
+        return text
+
+    @property
+    def n_tokens(self) -> int:
+        """Tokens decoded so far."""
+        return len(self._tokens)
+
+    def _at_sentence_end(self) -> bool:
+        return bool(_SENTENCE_END.search(self._text)) and not _NO_SENTENCE_END.search(self._text)
