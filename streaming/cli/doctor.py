@@ -100,7 +100,7 @@ def _packages(*extras: str) -> Iterator[Finding]:
 def _models() -> Iterator[Finding]:
     """Every model file that a module of omni.packaged declares."""
     files: dict[ModelFile, None] = {}
-    for info in pkgutil.iter_modules(omni.packaged.__path__, f"{omni.packaged.__name__}."):
+    for info in pkgutil.walk_packages(omni.packaged.__path__, f"{omni.packaged.__name__}."):
         try:
             module = importlib.import_module(info.name)
         except ImportError as error:
