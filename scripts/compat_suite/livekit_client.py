@@ -3,18 +3,15 @@
 python livekit_client.py ADDRESS SPEECH
 """
 
-import argparse
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from functools import partial
-from pathlib import Path
 from typing import Any
 
 from livekit import rtc
 from livekit.agents import llm
 from livekit.plugins.openai import realtime
-from scenarios import tell
+from scenarios import play
 
 RATE = 24_000
 PACKET_S = 0.02
@@ -129,16 +126,5 @@ async def run(address: str, scenario: Scenario, sound: bytes) -> None:
         await model.aclose()
 
 
-async def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("address", help="such as http://127.0.0.1:8000/v1")
-    parser.add_argument("speech", type=Path, help="a spoken question: raw PCM of this protocol")
-    parser.add_argument("--tools", action="store_true", help="the server's model can call functions")
-    options = parser.parse_args()
-    sound = options.speech.read_bytes()
-    scenarios = {**SCENARIOS, "tools": tools} if options.tools else SCENARIOS
-    await tell({name: partial(run, options.address, scenario, sound) for name, scenario in scenarios.items()})
-
-
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(play(run, SCENARIOS, tools))

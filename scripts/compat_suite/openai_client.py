@@ -4,7 +4,6 @@ python openai_client.py ADDRESS SPEECH [--old] [--tools]: says on its output, as
 or why not, and writes what the server sent beside SPEECH for the grammar's checker.
 """
 
-import argparse
 import asyncio
 import base64
 import inspect
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import openai
-from scenarios import TOOL, tell
+from scenarios import TOOL, arguments, tell
 
 RATE = 24_000
 """Hz of PCM in this protocol"""
@@ -253,11 +252,8 @@ async def run(client: Client, scenario: Scenario, sound: bytes, trace: Path) -> 
 
 
 async def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("address", help="such as http://127.0.0.1:8000/v1")
-    parser.add_argument("speech", type=Path, help="a spoken question: raw PCM of this protocol")
+    parser = arguments()
     parser.add_argument("--old", action="store_true", help="the client's beta interface")
-    parser.add_argument("--tools", action="store_true", help="the server's model can call functions")
     options = parser.parse_args()
     client, sound = Client(options.address, options.old), options.speech.read_bytes()
     works: dict[str, Callable[[], Awaitable[None]]] = {}
