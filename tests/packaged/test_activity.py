@@ -1,9 +1,12 @@
+import asyncio
+
 import numpy as np
 import pytest
 
 from omni.packaged.activity import SileroActivity
 from omni.timing import Timing
-from tests.chunks import Samples, assert_batch_is_invisible
+from streaming.gateway.media import DirectActivity
+from tests.chunks import Samples, assert_batch_is_invisible, assert_cutting_is_invisible, assert_future_is_invisible
 from tests.spoken import say
 
 pytestmark = pytest.mark.models
@@ -42,6 +45,21 @@ def test_batch_is_invisible(activity: SileroActivity) -> None:
     streams = [spoken, noise(len(spoken)), spoken[::-1].copy()]
     # onnxruntime adds in another order for another batch
     assert_batch_is_invisible(lambda rows: listen(activity, rows), streams, atol=1e-4)
+
+
+def test_what_comes_later_is_invisible_and_so_is_the_cut(activity: SileroActivity) -> None:
+    spoken = say("How many days are there in a week?")[: 40 * N]
+
+    def run(pieces: list[Samples]) -> Samples:
+        return np.array(asyncio.run(_probabilities(activity, pieces)), np.float32)
+
+    assert_future_is_invisible(run, spoken[: 20 * N], [spoken[20 * N :], noise(10 * N)])
+    assert_cutting_is_invisible(run, spoken)
+
+
+async def _probabilities(activity: SileroActivity, pieces: list[Samples]) -> list[float]:
+    stream = DirectActivity(activity, Timing())
+    return [value for piece in pieces for value in await stream.probabilities(piece)]
 
 
 def test_a_clone_goes_its_own_way(activity: SileroActivity) -> None:
