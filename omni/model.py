@@ -103,7 +103,8 @@ class OmniModel(Protocol[StateT]):
         """One quantum of THINK or SPEAK for each state; a row of deltas each.
 
         Raises:
-            RowsError: some of several states failed alone. Any other error is one of all of them.
+            RowsError: some of several states failed alone. Any other error is one of all of them: of several states
+                none has changed then, and each can be tried alone (one may be too much for the memory that is left).
         """
         ...
 

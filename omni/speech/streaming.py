@@ -129,6 +129,13 @@ class SpeechState:
         """Whether this segment has anything to say."""
         return bool(self.text[len(self.carried) :].strip())
 
+    def kept(self) -> "SpeechState":
+        """An equal state over the same cache, which takes the place of this one if its next step fails."""
+        talker = self.talker.over_the_same()
+        return replace(
+            self, talker=talker, vocoder=self.vocoder.clone(), ids=list(self.ids), waiting=list(self.waiting)
+        )
+
     def clone(self) -> "SpeechState":
         """An equal state that shares nothing but the draw."""
         return replace(

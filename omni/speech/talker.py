@@ -55,6 +55,10 @@ class TalkerState:
     broken: bool = False
     """no numbers were computed for it: nothing more can come of it"""
 
+    def over_the_same(self) -> "TalkerState":
+        """An equal state over the same cache: only one of the two may go on."""
+        return replace(self, text=list(self.text), frames=list(self.frames))
+
     def clone(self) -> "TalkerState":
         """An equal state that shares nothing that changes."""
         return replace(self, cache=self.cache.clone(), text=list(self.text), frames=list(self.frames))
@@ -137,6 +141,8 @@ class Talker(nn.Module):
         if begin == len(ids):
             return
         new = ids[begin:]
+        # should this fail in the middle, nothing behind it counts as filled either
+        state.text = state.text[:begin]
         embeddings = self.emb_text(torch.tensor(new, device=self.emb_text.weight.device))
         # By number, not by a mask: the device would have to be waited for to say where the mask is True.
         for place in (place for place, token in enumerate(new) if token == self.config.spk_emb_token_id):

@@ -101,22 +101,20 @@ class Worker(Generic[StateT]):
 
     def _execute(self, batch: list[Job]) -> None:
         marks: list[Mark] = []
+        rows: Sequence[list[Delta] | Exception] = ()
+        failure = ""
         try:
             if len(batch) > 1 and isinstance(batch[0].work, Listen):
                 marks = [self._model.mark(self._slot(job).state) for job in batch]
-            rows: Sequence[list[Delta] | Exception] = self._rows(batch)
+            rows = self._rows(batch)
         except RowsError as error:
             rows = error.rows
         except Exception as error:
-            # A fault belongs to the sessions in this batch alone; the engine goes on for the others.
             log.exception("%s failed for %s", batch[0].work, [job.session_id for job in batch])
-            if marks and self._go_back(batch, marks):
-                # What one of them was given may be all that is wrong: each listens alone.
-                for job in batch:
-                    self._execute([job])
-                return
-            for job in batch:
-                self._deliver(Failed(job, f"{type(error).__name__}: {error}"))
+            failure = f"{type(error).__name__}: {error}"
+        if failure:
+            # Only here: the error held on to all that was being computed, and memory may be what was short.
+            self._failed(batch, marks, failure)
             return
         for job, row in zip(batch, rows, strict=True):
             if isinstance(row, Exception):
@@ -124,6 +122,18 @@ class Worker(Generic[StateT]):
                 self._deliver(Failed(job, f"{type(row).__name__}: {row}"))
             elif not isinstance(job.work, Close):
                 self._deliver(Done(job, tuple(row)))
+
+    def _failed(self, batch: list[Job], marks: list[Mark], failure: str) -> None:
+        """One of several may be all that is wrong: each is tried alone, where nothing was changed.
+
+        A step that fails has undone itself (OmniModel.step); who has listened is taken back to the mark.
+        """
+        undone = self._go_back(batch, marks) if marks else isinstance(batch[0].work, Step)
+        for job in batch:
+            if len(batch) > 1 and undone:
+                self._execute([job])
+            else:
+                self._deliver(Failed(job, failure))
 
     def _go_back(self, batch: list[Job], marks: list[Mark]) -> bool:
         """Return every session to its mark; False if one cannot."""

@@ -292,8 +292,16 @@ class MiniCpmO:
                 none. Their states are to be made anew.
         """
         answers = [(state, state.answer) for state in states if state.answer is not None and not state.answer.closed]
-        answering = self._answering
-        found = answering.think(answers) if phase is Phase.THINK else answering.speak([answer for _, answer in answers])
+        answering, before = self._answering, [state.kept() for state in states]
+        try:
+            if phase is Phase.THINK:
+                found = answering.think(answers)
+            else:
+                found = answering.speak([answer for _, answer in answers])
+        except Exception:
+            for state, kept in zip(states, before, strict=True):
+                state.undo(kept)
+            raise
         rows = [found.get(id(state.answer), []) for state in states]
         deltas = [row for row in rows if isinstance(row, list)]
         if len(deltas) < len(rows):

@@ -82,12 +82,15 @@ class Answer:
     def copy(self) -> "Answer":
         """An equal answer that goes its own way; speech, which is large, is shared until one of the two goes on."""
         self.speech_marked = self.speech is not None
-        return replace(
-            self,
-            stream=self.stream.copy(),
-            decoding=self.decoding.copy() if self.decoding else None,
-            ends=list(self.ends),
-        )
+        return self._apart(self.speech)
+
+    def kept(self) -> "Answer":
+        """It as it is now, for one step that may fail: see State.kept."""
+        return self._apart(self.speech.kept() if self.speech else None)
+
+    def _apart(self, speech: SpeechState | None) -> "Answer":
+        decoding = self.decoding.copy() if self.decoding else None
+        return replace(self, stream=self.stream.copy(), decoding=decoding, ends=list(self.ends), speech=speech)
 
     def own_speech(self) -> SpeechState | None:
         """The speech, to be changed."""
@@ -156,6 +159,15 @@ class Mark:
     answer: Answer | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Kept:
+    """What a step can be undone with."""
+
+    n_slots: int
+    standing: Standing
+    answer: Answer | None
+
+
 @dataclass(slots=True, eq=False)
 class State:
     """One session."""
@@ -210,6 +222,19 @@ class State:
         length = self.cache.length
         audio = self.audio.mark()
         return Mark(self.end, length, audio, self.standing, self.texted, self.glimpse, self.offer, answer)
+
+    def kept(self) -> Kept:
+        """This, for one step that may fail.
+
+        Unlike a mark it copies nothing large, because it is made before every step: what a step puts into the caches
+        lies behind what counts, or is put there again by the next one.
+        """
+        return Kept(self.cache.length, self.standing, self.answer.kept() if self.answer else None)
+
+    def undo(self, kept: Kept) -> None:
+        """Be as before a step. Once only."""
+        self.cache.truncate(kept.n_slots)
+        self.standing, self.answer = kept.standing, kept.answer
 
     def rewind(self, mark: Mark) -> None:
         """Return to a mark, which may be used again."""

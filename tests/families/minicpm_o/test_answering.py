@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from omni.families.minicpm_o.family import LONGEST, WINDOW, MiniCpmO
+from omni.families.minicpm_o.state import State
 from omni.model import Phase, RowsError
 from omni.nn.sampling import NoNumbersError
 from omni.types import Delta, Reply, Unit
@@ -109,3 +110,69 @@ def test_a_session_without_numbers_fails_alone(model: MiniCpmO, phase: Phase) ->
 def deltas(row: list[Delta] | Exception) -> list[Delta]:
     assert isinstance(row, list)
     return row
+
+
+def test_a_burst_that_fails_is_written_once(model: MiniCpmO, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each session can be tried alone, and nothing is missing."""
+    written = Reply(speaks=False, max_tokens=12)
+
+    def likeliest(seed: int) -> State:
+        state = asked(model, seed)  # chance would not come out the same another time
+        state.draw = lambda probabilities: probabilities.argmax(-1)
+        model.begin(state, written)
+        return state
+
+    alone, heard, states = [Heard(), Heard()], [Heard(), Heard()], [likeliest(1), likeliest(2)]
+    for answer, seed in zip(alone, (1, 2), strict=True):
+        step_all(model, [likeliest(seed)], [answer])
+    step_all(model, states, heard, 1)
+    with monkeypatch.context() as broken:
+        fails_the_second_time(model._network.llm.model, broken)
+        with pytest.raises(MemoryError):
+            model.step(Phase.THINK, states)
+    for state, answer in zip(states, heard, strict=True):
+        step_all(model, [state], [answer])
+    assert [answer.text for answer in heard] == [answer.text for answer in alone]
+
+
+def test_a_piece_of_speech_that_fails_is_spoken_once(model: MiniCpmO, monkeypatch: pytest.MonkeyPatch) -> None:
+    states, heard = [asked(model, seed) for seed in (1, 2)], [Heard(), Heard()]
+    for state in states:
+        model.begin(state, SHORT)
+    while not all(answer.pcm for answer in heard):
+        step_all(model, states, heard, 1)
+    before = [spoken(state) for state in states]
+    synthesis = model._network.synthesis
+    assert synthesis
+    with monkeypatch.context() as broken:
+        fails_the_second_time(synthesis.vocoder, broken)  # the first session's piece was there already
+        with pytest.raises(MemoryError):
+            while True:
+                before = [spoken(state) for state in states]
+                for row, answer in zip(model.step(Phase.SPEAK, states), heard, strict=True):
+                    answer.take(row)
+                for row, answer in zip(model.step(Phase.THINK, states), heard, strict=True):
+                    answer.take(row)
+    assert [spoken(state) for state in states] == before
+    for state, answer in zip(states, heard, strict=True):
+        step_all(model, [state], [answer])
+        assert answer.said == answer.text
+
+
+def spoken(state: State) -> tuple[int, int, str, float]:
+    """How far the speech of an answer has got."""
+    assert state.answer
+    speech = state.answer.speech
+    assert speech
+    return len(speech.talker.frames), speech.n_decoded, speech.caption, state.answer.captions.sound_s
+
+
+def fails_the_second_time(part: torch.nn.Module, patch: pytest.MonkeyPatch) -> None:
+    calls, whole = iter(range(100)), part.forward
+
+    def forward(*args: object) -> object:
+        if next(calls) == 1:
+            raise MemoryError("no room")
+        return whole(*args)
+
+    patch.setattr(part, "forward", forward)

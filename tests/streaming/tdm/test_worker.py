@@ -1,7 +1,12 @@
 """The engine's thread and its faults."""
 
+import logging
 import threading
+import weakref
 from collections.abc import Sequence
+
+import numpy as np
+import pytest
 
 from omni.model import Phase, RowsError
 from omni.types import Delta, Reply, TextDelta, Unit
@@ -83,6 +88,51 @@ def test_what_one_session_cannot_take_in_is_no_matter_of_the_others() -> None:
     results = bench.run(*((name, Listen(Unit(text=text))) for name, text in words.items()))
     assert {result.job.session_id: type(result) for result in results} == {"a": Done, "b": Failed, "c": Done}
     assert [model.states[index].typed for index in (0, 2)] == [["good"], ["fine"]]
+
+
+@pytest.mark.parametrize("phase", [Phase.THINK, Phase.SPEAK])
+def test_what_one_answer_cannot_have_the_others_of_its_batch_get(phase: Phase) -> None:
+    class Narrow(ScriptedModel):
+        """Has no room for one of its sessions, nor for any other beside it."""
+
+        def step(self, phase: Phase, states: Sequence[ScriptedState]) -> list[list[Delta]]:
+            if any(state.instructions == "huge" for state in states):
+                raise MemoryError("no room")
+            return super().step(phase, states)
+
+    alone, bench = Bench(ScriptedModel()), Bench(Narrow(max_batch=8))
+    for each in (alone, bench):
+        each.run(*((name, Open("huge" if name == "b" else "", None)) for name in "abc"))
+        each.run(*((name, Begin(Reply())) for name in "abc"))
+    results = {result.job.session_id: result for result in bench.run(*((name, Step(phase)) for name in "abc"))}
+    assert {name: type(result) for name, result in results.items()} == {"a": Done, "b": Failed, "c": Done}
+    (expected,) = alone.run(("c", Step(phase)))
+    found = results["c"]
+    assert isinstance(found, Done)
+    assert isinstance(expected, Done)
+    assert found.deltas == expected.deltas
+
+
+def test_before_a_session_is_tried_alone_the_error_has_let_go_of_what_was_computed(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level(logging.CRITICAL, "streaming.tdm.worker")  # what pytest captures of the log holds the error, too
+    alive: list[weakref.ref[object]] = []
+    seen: list[bool] = []
+
+    class Leaky(ScriptedModel):
+        def step(self, phase: Phase, states: Sequence[ScriptedState]) -> list[list[Delta]]:
+            if len(states) > 1:
+                large = np.zeros(1)
+                alive.append(weakref.ref(large))
+                raise MemoryError("no room")
+            seen.append(alive[0]() is not None)
+            return super().step(phase, states)
+
+    bench = Bench(Leaky(max_batch=8))
+    bench.run(*((name, Open("", None)) for name in "ab"), *((name, Begin(Reply())) for name in "ab"))
+    bench.run(*((name, Step(Phase.THINK)) for name in "ab"))
+    assert seen == [False, False]
 
 
 def test_a_session_that_fails_alone_in_a_batch_fails_alone() -> None:
