@@ -14,9 +14,15 @@ import numpy as np
 
 from omni.timing import Timing
 from omni.types import Pcm
+from streaming.tdm.clock import Clock
 
 _MAX_ROUNDS = 8
 """windows of one session that a call to the pool takes, so that a long append does not hold up the others"""
+_REST = 4.0
+"""times as long as a call took, the thread rests after it: what comes meanwhile shares the next, so that the more
+sessions there are, or the busier the machine is, the less each costs. A session alone never finds it resting"""
+_LONGEST_REST_S = 0.005
+"""what a window may wait for that, at most"""
 
 StateT = TypeVar("StateT")
 
@@ -79,10 +85,11 @@ class _Request:
 class PooledActivity(Generic[StateT]):
     """Voice activity of all sessions: windows that wait at the same moment share one call of the network."""
 
-    def __init__(self, model: ActivityModel[StateT], timing: Timing, pool: Executor) -> None:
+    def __init__(self, model: ActivityModel[StateT], timing: Timing, pool: Executor, clock: Clock) -> None:
         self._model = model
         self._timing = timing
         self._pool = pool
+        self._clock = clock
         self._waiting: list[_Request] = []
         self._task: asyncio.Task[None] | None = None
 
@@ -99,31 +106,35 @@ class PooledActivity(Generic[StateT]):
         return await request.answer
 
     async def _run(self) -> None:
-        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
-                requests = list(self._waiting)  # more may come while these are computed
-                rounds = [[r.windows.popleft() for _ in range(min(_MAX_ROUNDS, len(r.windows)))] for r in requests]
-                try:
-                    rows = await loop.run_in_executor(self._pool, self._rounds, [r.state for r in requests], rounds)
-                except Exception as error:
-                    self._settle(requests, error)
-                    continue
-                for request, row in zip(requests, rows, strict=True):
-                    request.found += row
-                self._settle([r for r in requests if not r.windows])
+                began_s = self._clock.now_s()
+                await self._call(list(self._waiting))  # more may come while these are computed
+                ended_s = self._clock.now_s()
+                await self._clock.sleep_until(ended_s + min(_REST * (ended_s - began_s), _LONGEST_REST_S))
         finally:
             self._task = None
 
-    def _settle(self, requests: list[_Request], error: Exception | None = None) -> None:
-        self._waiting = [r for r in self._waiting if r not in requests and not r.answer.done()]
+    async def _call(self, requests: list[_Request]) -> None:
+        """Compute the next windows of each, and answer those of which that were all."""
+        rounds = [[r.windows.popleft() for _ in range(min(_MAX_ROUNDS, len(r.windows)))] for r in requests]
+        loop = asyncio.get_running_loop()
+        error: Exception | None = None
+        try:
+            rows = await loop.run_in_executor(self._pool, self._rounds, [r.state for r in requests], rounds)
+        except Exception as reason:
+            error = reason
+        else:
+            for request, row in zip(requests, rows, strict=True):
+                request.found += row
         for request in requests:
             if request.answer.done():  # its session has gone
                 continue
-            if error is None:
-                request.answer.set_result(request.found)
-            else:
+            if error is not None:
                 request.answer.set_exception(error)
+            elif not request.windows:
+                request.answer.set_result(request.found)
+        self._waiting = [r for r in self._waiting if not r.answer.done()]
 
     def _rounds(self, states: Sequence[StateT], queues: list[list[Pcm]]) -> list[list[float]]:
         """Runs in the pool: the first window of every stream together, then the second of those that have one, …"""

@@ -108,7 +108,7 @@ class Gateway:
             engine=worker,
             clock=self._clock,
             pool=self._media_pool,
-            open_activity=PooledActivity(activity, model.timing, self._activity_pool).open,
+            open_activity=PooledActivity(activity, model.timing, self._activity_pool, self._clock).open,
             idle_timeout_s=self._config.idle_timeout_s,
             patience_s=self._patience_s,
             resume_within_s=self._config.resume_within_s,
