@@ -1,8 +1,9 @@
-"""Does the user ask the assistant to speak otherwise? English only."""
+"""Does the user ask the assistant to speak otherwise, or to say it again? English only."""
 
 import re
 from dataclasses import dataclass
 
+from omni.text.about_again import asks_again, is_what
 from omni.text.manner import AS_IT_IS, Manner, manner_of, says_only_how
 
 
@@ -14,6 +15,8 @@ class Asked:
     """from now on"""
     answer: str | None
     """what to say to it; None: they said more than that, which is to be answered"""
+    again: bool = False
+    """they want to hear the last answer again, in that manner; the answer here is for when there is none"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,17 +89,26 @@ _NORMAL = (
     r"|(?:stop|do not|no more) (?:whisper|whispering)(?: any ?more)?"
 )
 _LIKE_THAT = "Okay, I will speak like that."
+_AS_BEFORE = "Okay, I will speak normally again."
+_ACKNOWLEDGEMENTS = frozenset(
+    (_LIKE_THAT, _AS_BEFORE, *(answer for wish in _WISHES for answer in (wish.answer, wish.at_the_end)))
+)
 _STYLE = r"(?!.*\babout\b)(?:speak|talk|sound|whisper)\b.*|(?:use|put on) an? .* (?:voice|tone)"
 """a topic, too, asks for more than a manner"""
+_NOTHING_YET = "I have not said anything yet."
 _POLITE = (
     r"(?:(?:hey|hi|hello|okay|ok|well|so|and|then|now|please|sorry|no|oh|yes|excuse me|just|also|try to"
     r"|(?:could|can|would|will)(?: you)?|i (?:want|need|would like) you to|you (?:should|have to|must|can))(?: |$))*"
 )
 _COURTESY = re.compile(_POLITE)
-_TRAIL = re.compile(
-    r"(?: (?:please|now|again|for me|to me|from now on|next time|thank you|thanks|then|when you (?:speak|talk)"
-    r"|if you can|so (?:that )?i can .*|than that|than usual))+$"
+_KIND = (
+    r"please|now|for me|to me|from now on|next time|thank you|thanks|then|when you (?:speak|talk)"
+    r"|if you can|so (?:that )?i can .*|than that|than usual"
 )
+_TRAIL = re.compile(rf"(?: (?:{_KIND}|again))+$")
+_KIND_TRAIL = re.compile(rf"(?: (?:{_KIND}))+$")
+_NOT_HEARD = re.compile(rf"{_DEGREE}(?:louder|slower|more (?:slowly|clearly))|i can (?:barely|hardly|not) hear you\b.*")
+"""who says no more than that has missed what was said"""
 
 
 def asked_of(words: str, now: Manner) -> Asked | None:
@@ -111,22 +123,37 @@ def asked_of(words: str, now: Manner) -> Asked | None:
     """
     if len(words) > _LONGEST_TURN:
         return None
-    manner, answers, n_other = now, list[str](), 0
-    for clause, joined in _clauses(words):
-        only_how = says_only_how(clause)
+    manner, answers, n_other, again = now, list[str](), 0, is_what(words)
+    for clause, joined in () if again else _clauses(words):
+        how = asks_again(_KIND_TRAIL.sub("", clause))
+        plain = _TRAIL.sub("", clause) if how is None else f"speak {how}"
+        if how == "":
+            again = True
+            continue
+        only_how = says_only_how(plain)
         # "faster and faster" goes on with what went before it
-        wished = None if joined and only_how and n_other and not answers else _wished(clause, manner)
-        if wished is None and only_how and answers:
+        wished = None if joined and only_how and n_other and not answers else _wished(plain, manner)
+        if wished is None and only_how and (answers or again):
             # "more slowly and softly": the verb is said once
-            wished = _wished(f"speak {clause}", manner)
+            wished = _wished(f"speak {plain}", manner)
         if wished is None:
-            n_other += 1
-        else:
-            manner = wished[0]
-            answers.append(wished[1])
+            # what comes last is what is wanted
+            n_other, again = n_other + 1, False
+            continue
+        missed = how is not None or (not answers and _NOT_HEARD.fullmatch(plain) is not None)
+        again = again or (missed and wished[0] != manner)
+        manner = wished[0]
+        answers.append(wished[1])
+    if again:
+        return Asked(manner, answers[0] if answers else _NOTHING_YET, again=True)
     if not answers:
         return None
     return Asked(manner, None if n_other else answers[0] if len(answers) == 1 else _LIKE_THAT)
+
+
+def acknowledges(answer: str) -> bool:
+    """True for what asked_of() has the assistant say to a wish: nobody wants to hear just that again."""
+    return answer in _ACKNOWLEDGEMENTS
 
 
 def _clauses(words: str) -> list[tuple[str, bool]]:
@@ -139,14 +166,14 @@ def _clauses(words: str) -> list[tuple[str, bool]]:
         plain = plain.replace(short, long)
     plain = plain.replace("i'd like", "i would like")
     clauses = (" ".join(clause.split()) for clause in re.split(r"[.,;:!?—]+|\b(?=and\b)|\b(?:but|because)\b", plain))
-    bare = ((_TRAIL.sub("", _COURTESY.sub("", clause, count=1)), clause.startswith("and ")) for clause in clauses)
-    return [(clause, joined) for clause, joined in bare if clause]
+    bare = ((_COURTESY.sub("", clause, count=1), clause.startswith("and ")) for clause in clauses)
+    return [(clause, joined) for clause, joined in bare if _TRAIL.sub("", f" {clause}").strip()]
 
 
 def _wished(clause: str, now: Manner) -> tuple[Manner, str] | None:
     """The manner that a clause asks for, and what to say to it."""
     if re.fullmatch(_NORMAL, clause):
-        return AS_IT_IS, "Okay, I will speak normally again."
+        return AS_IT_IS, _AS_BEFORE
     for wish in _WISHES:
         if re.fullmatch(wish.pattern, clause):
             share = 0.5 if re.search(r"\b(?:bit|little|slightly)\b", clause) else 1.7 if "lot" in clause else 1.0

@@ -2,6 +2,9 @@
 
 import re
 
+from omni.text.about_manner import asked_of
+from omni.text.manner import AS_IT_IS
+
 SURE = 0.5
 """at or above: answer after a short silence"""
 UNSURE = 0.3
@@ -93,6 +96,8 @@ def finished(text: str, model_guess: float | None) -> float:
         return 0.1
     if plain in _WHOLE:
         return 0.9
+    if _is_wish(raw):
+        return 0.75
     lead = _LEAD.sub("", plain + " ").strip() or plain
     words = lead.split()
     asked = bool(_QUESTION_START.match(lead))
@@ -109,6 +114,12 @@ def finished(text: str, model_guess: float | None) -> float:
         return SURE - 0.05 if model_guess is None else _mix(0.55, model_guess)
     # people go on after a statement, so even a whole one is given time
     return min(_mix(0.5, model_guess), SURE - 0.05)
+
+
+def _is_wish(words: str) -> bool:
+    """True for a turn that only asks for another manner, or to hear it again: "Louder, please." """
+    asked = asked_of(words, AS_IT_IS)
+    return asked is not None and (asked.again or asked.answer is not None)
 
 
 def _words(sentence: str) -> str:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from omni.text.about_manner import asked_of
+from omni.text.about_manner import acknowledges, asked_of
 from omni.text.manner import AS_IT_IS, Manner
 
 SLOWER = "Okay, I will speak more slowly."
@@ -45,7 +45,6 @@ SO = "Okay, I will speak like that."
         ("Stop whispering.", NORMAL),
         ("Speak slower and tell me about Paris.", None),
         ("Speak faster, what is the capital of France?", None),
-        ("Say it again, slower.", None),
     ],
 )
 def test_wishes(words: str, answer: str | None) -> None:
@@ -54,6 +53,44 @@ def test_wishes(words: str, answer: str | None) -> None:
     assert asked.answer == answer
     assert asked.manner != Manner(melody=0.9)
     assert (asked.manner == AS_IT_IS) == (answer == NORMAL)
+
+
+@pytest.mark.parametrize(
+    ("words", "pace", "loudness"),
+    [
+        ("Say that again.", 1.0, 1.0),
+        ("Could you repeat that for me, please?", 1.0, 1.0),
+        ("What did you say?", 1.0, 1.0),
+        ("Sorry, my phone rang. What was that?", 1.0, 1.0),
+        ("What?", 1.0, 1.0),
+        ("Say it again, slower.", 0.84, 1.0),
+        ("Can you say that again more slowly?", 0.84, 1.0),
+        ("Please repeat your answer more slowly and louder.", 0.84, 1.3),
+        ("Louder, please.", 1.0, 1.3),
+        ("I can't hear you.", 1.0, 1.3),
+    ],
+)
+def test_who_missed_it_hears_it_again(words: str, pace: float, loudness: float) -> None:
+    asked = asked_of(words, AS_IT_IS)
+    assert asked is not None
+    assert asked.again
+    assert asked.manner == Manner(pace=pace, loudness=loudness)
+
+
+@pytest.mark.parametrize(
+    "words", ["Speak louder.", "Quieter, please.", "Say that again and tell me why.", "Say that again, slower. Why?"]
+)
+def test_who_wants_something_else_does_not(words: str) -> None:
+    asked = asked_of(words, AS_IT_IS)
+    assert asked is None or not asked.again
+
+
+def test_a_voice_that_can_go_no_further_says_so_instead() -> None:
+    asked = asked_of("Louder, please.", Manner(loudness=1.7))
+    assert asked is not None
+    assert not asked.again
+    assert asked.answer == "I am sorry, I cannot speak any louder."
+    assert acknowledges(asked.answer)
 
 
 @pytest.mark.parametrize(

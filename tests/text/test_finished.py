@@ -43,6 +43,8 @@ WHOLE = [
     "So what is the biggest city in Japan?",
     "Okay, tell me about the ocean.",
     "Hi, can you hear me?",
+    "Louder, please.",
+    "Sorry, what was that?",
 ]
 # cut where people pause, with the full stop that a recogniser writes there
 CUT = [

@@ -7,7 +7,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol
 
-from omni.families.nano.messages import answer_messages, asked_manner, asks_to_look, nudge, placed, user_message
+from omni.families.nano.messages import (
+    answer_messages,
+    asked_manner,
+    asks_to_look,
+    nudge,
+    placed,
+    said_last,
+    user_message,
+)
 from omni.families.nano.speech import Synthesizer, at_speed, spoken
 from omni.families.nano.state import (
     MAX_PREFILLS,
@@ -205,8 +213,11 @@ class Nano:
         instructions = state.instructions if reply.instructions is None else reply.instructions
         # who gives instructions for this answer, or functions, has something else in mind than what can be said here
         free = reply.instructions is None and not (reply.tools and self.capabilities.calls_tools)
-        words = asked.answer if asked and free and reply.says is None else reply.says
+        heeds = asked is not None and free and reply.says is None
+        words = asked.answer if asked and heeds else reply.says
         prompt = self._conversation(state, instructions)
+        if asked and heeds and asked.again and (said := said_last(memory, self.timing)):
+            prompt, words = (*message_of("system", instructions), *said[0]), said[1]
         if words is None and (not prompt or prompt[-1].role != "user"):
             prompt = (*prompt, nudge(memory, any(message.role == "assistant" for message in prompt)))
         manner = manner_of(Persona.of(instructions).who).times(asked.manner if asked else memory.manner)

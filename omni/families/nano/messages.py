@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from omni.families.nano.state import MAX_MESSAGES, Answer, Memory, bounded, message_of
-from omni.text.about_manner import Asked, asked_of
+from omni.families.nano.state import CUT_OFF, MAX_MESSAGES, Answer, Memory, bounded, message_of
+from omni.text.about_manner import Asked, acknowledges, asked_of
 from omni.text.about_sight import about_sight
 from omni.text.chat import Message
 from omni.timing import Timing
@@ -41,6 +41,30 @@ def placed(unit: Unit, memory: Memory) -> Memory:
 def asked_manner(memory: Memory) -> Asked | None:
     """How the user's turn asks to be spoken to; None: it does not."""
     return asked_of(" ".join((*memory.typed, memory.heard)), memory.manner)
+
+
+def said_last(memory: Memory, timing: Timing) -> tuple[tuple[Message, ...], str | None] | None:
+    """What the assistant said last, to be said again from its beginning; None: nothing yet.
+
+    Returns:
+        the conversation that it answered, without instructions, and its words. Words None: it was cut off before all
+        of it was known, and is to be written again.
+    """
+    messages = (*memory.history, *answer_messages(memory.answer, timing), *memory.later)
+    draft = memory.answer.draft if memory.answer else None
+    if draft is not None and not any(message.role == "assistant" for message in memory.later):
+        # all of it, however little was heard
+        if not draft.complete and draft.task.prompt:
+            return tuple(message for message in draft.task.prompt if message.role != "system"), None
+        if draft.text.strip() and not acknowledges(draft.text.strip()):
+            return messages, draft.text.strip()
+    for place in reversed(range(len(messages))):
+        message = messages[place]
+        if message.role == "assistant" and message.text and not acknowledges(message.text):
+            before = messages[:place]
+            whole = not message.text.endswith(CUT_OFF) or not before or before[-1].role != "user"
+            return before, message.text.removesuffix(CUT_OFF) if whole else None
+    return None
 
 
 def _heeded(memory: Memory) -> Memory:
