@@ -1,6 +1,7 @@
 """What a client may ask of a session: the other half of the vocabulary of events.py (law 4)."""
 
 from dataclasses import dataclass, field
+from math import inf
 
 from omni.types import Pcm, Picture
 from streaming.events import Item, ReplyOptions, Settings
@@ -73,6 +74,8 @@ class Heard:
 
     item_id: str
     heard_s: float
+    most_s: float = inf
+    """it cannot have got further than this until the next report"""
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,6 +87,8 @@ class Session:
         self._speaker = Speaker(self._talk, clock, lead_s, self._answer_ended)
         self._listener = Listener(self._talk, self._speaker, activity, clock)
         self._can_hear = False
+        self._greeting_id: str | None = None
+        """response in which the assistant spoke first"""
 
     @property
     def items(self) -> tuple[Item, ...]:
@@ -164,8 +166,8 @@ class Session:
                 self._delete(item_id)
             case TruncateItem(item_id, heard_s):
                 self._truncate(item_id, heard_s)
-            case Heard(item_id, heard_s):
-                self._speaker.report(item_id, heard_s)
+            case Heard(item_id, heard_s, most_s):
+                self._speaker.report(item_id, heard_s, most_s)
             case Respond(options):
                 self._respond(options)
             case Cancel(response_id):
@@ -192,6 +194,7 @@ class Session:
         begun = self._listener.speaking or any(item.role != "system" for item in self.items)
         if greeting and not begun:
             self._respond(ReplyOptions(says=greeting))
+            self._greeting_id = self._speaker.response_id
 
     def _create(self, item: Item, after: str | None) -> None:
         self._refuse_long(text_of(item.parts), "item.content")
@@ -223,12 +226,17 @@ class Session:
         self._outlet.send(ItemDeleted(item_id))
 
     def _respond(self, options: ReplyOptions) -> None:
+        self._refuse_long(options.instructions or "", "response.instructions")
+        if self._speaker.active and self._speaker.response_id == self._greeting_id:
+            # Clients that know of no greeting have the assistant begin, or ask, as soon as they are connected.
+            if options == ReplyOptions() and self._talk.dialogue.last_id == self._speaker.item_id:
+                return  # it has begun
+            self._listener.interrupt("client_cancelled")
         if self._speaker.active:
             raise RefusedError(
                 "conversation_already_has_active_response",
                 f"Response {self._speaker.response_id} is under way; wait for response.done or cancel it.",
             )
-        self._refuse_long(options.instructions or "", "response.instructions")
         self._speaker.discard()
         self._listener.make_way()
         if self._talk.stale:

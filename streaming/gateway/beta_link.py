@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from streaming.commands import Heard
 from streaming.events import Closed, Event
 from streaming.gateway.link import Link
 from streaming.gateway.wire.beta import from_beta, to_beta
@@ -45,6 +46,10 @@ class BetaLink:
     async def close(self, closed: Closed, code: int | None = None) -> None:
         """Say goodbye, and why."""
         await self._link.close(closed, code)
+
+    def let_go(self) -> Heard | None:
+        """How far the listener of the sound beside the messages has surely got."""
+        return self._link.let_go()
 
     def abort(self) -> None:
         """Let go of everything that the peer does not take."""

@@ -214,7 +214,7 @@ class Call:
                 raise unknown_token()
             if self._carrier is not None:
                 # seen from here it may look alive long after the client has lost it
-                await self._carrier.stop()
+                await self._leave(self._carrier)
                 self._carrier.end("replaced")
                 self._carrier = None
             if not self._outbox.go_on_after(resume.last_event_seq):
@@ -228,6 +228,12 @@ class Call:
             carrier = self._attach(link)
             self.session.reach(anew=anew)
         await self._carried(carrier)
+
+    async def _leave(self, carrier: _Carrier) -> None:
+        """Take a link from the call; what its listener has not heard of an answer is still to be heard."""
+        await carrier.stop()
+        if (heard := carrier.link.let_go()) is not None:
+            await self.session.handle(heard)
 
     def _offer(self) -> dict[str, Any]:
         """How the client can come back, if it loses its connection."""
@@ -253,7 +259,7 @@ class Call:
         elif how == "lost":
             async with self._changing:
                 if self._carrier is carrier:
-                    await carrier.stop()
+                    await self._leave(carrier)
                     self._carrier = None
                     self._lost_s = self._shared.clock.now_s()
                     self.session.cut_off()

@@ -2,6 +2,7 @@
 
 from typing import Protocol
 
+from streaming.commands import Heard
 from streaming.events import Closed, Event
 from streaming.gateway.wire.realtime import Carriage, Inbound
 
@@ -46,6 +47,13 @@ class Link(Protocol):
 
     async def close(self, closed: Closed, code: int | None = None) -> None:
         """Say goodbye, and why."""
+        ...
+
+    def let_go(self) -> Heard | None:
+        """It carries the call no more: how far its listener has surely got in the sound that it plays itself.
+
+        None: it plays none, or all of it was heard.
+        """
         ...
 
     def abort(self) -> None:

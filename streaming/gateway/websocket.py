@@ -102,6 +102,9 @@ class WebSocketLink:
         """Close with the code that stands for the reason, or another."""
         await self._socket.close(code=code or CLOSE_CODES[closed.reason], message=closed.message.encode())
 
+    def let_go(self) -> None:
+        """The client plays the sound, and goes on with what it has of it."""
+
     def abort(self) -> None:
         """Reset the connection."""
         if self._transport is not None:

@@ -3,6 +3,7 @@
 import asyncio
 from bisect import bisect_right
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 
@@ -13,8 +14,9 @@ from streaming.tdm.clock import Clock
 
 CHUNK_MS = 100
 """sound in one event"""
-BEHIND_S = 2.0
-"""sound that is kept behind the heard position, to go on from after a false interruption"""
+BEHIND_S = 4.0
+"""sound that is kept behind the heard position, to go on from after a false interruption, or where the listener turns
+out to have heard less: a peer over WebRTC that is gone is noticed after 1 to 3 s"""
 FADE_MS = 10
 """fade-in where an answer goes on"""
 
@@ -33,7 +35,7 @@ class Playout:
     """One answer's sound, from the model to the transport.
 
     It starts on hold: a speculative answer is prepared but not sent. The listener's position is what the
-    player reported, carried on by the clock; without reports, the time since sending began.
+    player reported, carried on by the clock as far as it says; without reports, the time since sending began.
     """
 
     def __init__(self, clock: Clock, timing: Timing, lead_s: float) -> None:
@@ -52,6 +54,8 @@ class Playout:
         self._anchor_time_s = 0.0
         self._holding = True
         self._cut_off = False
+        self._most_s = inf
+        self._awaits_report = False
         self._finished = False
         self._fade_in = False
         self._changed = asyncio.Event()
@@ -71,7 +75,7 @@ class Playout:
         """The listener's position now."""
         if self._holding or self._cut_off:
             return self._anchor_s
-        return min(self.sent_s, self._anchor_s + self._clock.now_s() - self._anchor_time_s)
+        return min(self.sent_s, self._most_s, self._anchor_s + self._clock.now_s() - self._anchor_time_s)
 
     @property
     def ahead_s(self) -> float:
@@ -108,6 +112,7 @@ class Playout:
     def release(self) -> None:
         """Start, or go on, sending."""
         self._holding = False
+        self._most_s = inf
         self._anchor_time_s = self._clock.now_s()
         self._changed.set()
 
@@ -138,20 +143,27 @@ class Playout:
         Args:
             anew: with a player that has nothing of what was sent: it is sent again, from the listener's position.
         """
-        if self._cut_off:
-            self._anchor_time_s = self._clock.now_s()
-            self._cut_off = False
         if anew:
             self._anchor_s = max(self.heard_s, self._sound_from / self._rate)
-            self._anchor_time_s = self._clock.now_s()
             self._n_sent = round(self._anchor_s * self._rate)
             self._fade_in = self._n_sent > 0
+        if anew or self._cut_off:
+            self._anchor_time_s = self._clock.now_s()
+            self._cut_off = False
+            self._most_s = inf
         self._changed.set()
 
-    def report(self, heard_s: float) -> None:
-        """The player says how far it has got. Clamped to what was sent."""
+    def report(self, heard_s: float, most_s: float = inf) -> None:
+        """The player says how far it has got. Clamped to what was sent.
+
+        Args:
+            most_s: nothing beyond this is heard until the next report, so that the answer cannot be over before.
+        """
         self._anchor_s = min(max(0.0, heard_s), self.sent_s)
         self._anchor_time_s = self._clock.now_s()
+        self._most_s = most_s
+        if self._awaits_report:
+            self._changed.set()
 
     @property
     def heard_text(self) -> str:
@@ -183,7 +195,8 @@ class Playout:
             wait_s = due_s - self.heard_s
             if self._n_sent == 0 or (wait_s <= 0 and self._n_sent < self._n_pushed):
                 return self._cut()
-            await self._wait(self._clock.now_s() + max(wait_s, 1e-3))
+            self._awaits_report = due_s > self._most_s
+            await self._wait(None if self._awaits_report else self._clock.now_s() + max(wait_s, 1e-3))
 
     def _cut(self) -> Chunk:
         begin, end = self._n_sent, min(self._n_sent + self._n_chunk, self._n_pushed)

@@ -149,11 +149,11 @@ class Speaker:
         if self._response is not None:
             self._response.answer.playout.reach(anew=anew)
 
-    def report(self, item_id: str, heard_s: float) -> bool:
-        """The player's position; False if the item is not the active answer's."""
+    def report(self, item_id: str, heard_s: float, most_s: float = math.inf) -> bool:
+        """The player's position, see Playout.report(); False if the item is not the active answer's."""
         if item_id != self.item_id or self._response is None:
             return False
-        self._response.answer.playout.report(heard_s)
+        self._response.answer.playout.report(heard_s, most_s)
         return True
 
     @property

@@ -95,7 +95,9 @@ class Line:
         settings = opening_settings(model.capabilities)
         self.session = Session("sess_line", self._worker, LevelActivity(), self.clock, self, settings, LEAD_S)
         self._commands: list[Command] = []
-        self._player = Player(self.clock, model.timing, AtOnce(), self._commands.append)
+        self._player = Player(
+            self.clock, model.timing, AtOnce(), self._commands.append, lambda: self.server.microphone.latest_s
+        )
         self._up, self._down = Network(weather, seed), Network(weather, seed + 1)
         self._encoder = OpusEncoder(model.timing.input_rate)
         self._n_packet = model.timing.packet_samples

@@ -96,6 +96,16 @@ async def test_a_conversation_goes_on_after_an_outage() -> None:
         assert max(end.delay_s[round(11 / PACKET_S) :]) < 0.04
 
 
+async def test_an_answer_whose_end_falls_into_an_outage_is_not_over() -> None:
+    """It lasts for two seconds."""
+    async with Line([(0, EVEN), (3.0, OUTAGE), (9.0, EVEN)], seed=1) as line:
+        await line.speak(np.concatenate([voiced(1.0), np.zeros(7 * RATE, np.float32)]))
+        assert 2 in audible_seconds(np.concatenate(line.caller.heard))
+        assert not [event for event in line.events if isinstance(event, ResponseEnded)]
+        await line.speak(np.zeros(2 * RATE, np.float32))
+        assert [event.status for event in line.events if isinstance(event, ResponseEnded)] == ["completed"]
+
+
 # ---------------------------------------------------------------- words
 
 

@@ -1,10 +1,12 @@
 """A WebRTC call's data channel as the link of a call, with the sound and pictures that travel beside it."""
 
 import asyncio
+import contextlib
 from collections import deque
 
 from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
+from aiortc.rtcsctptransport import HeartbeatChunk
 
 from omni.types import Pcm
 from streaming.commands import AppendAudio, Heard
@@ -20,6 +22,8 @@ MAX_SOUND = 250
 """packets of sound that wait, 5 s; the oldest then give way"""
 _ROOM_BYTES = 64 * 1024
 """on their way out, above which send() waits"""
+_PING = (1, b"ping")
+"""what a heartbeat holds: comes back as it is"""
 
 
 class Inbox:
@@ -132,6 +136,15 @@ class Channel:
             channel.send(frame.decode())
         except InvalidStateError as error:
             raise ConnectionError("the data channel is closed") from error
+
+    async def ping(self) -> None:
+        """Let the other end answer, if it is there: its SCTP does that by itself (RFC 9260, section 3.3.5)."""
+        channel = self._channel
+        if channel is not None and channel.readyState == "open":
+            heartbeat = HeartbeatChunk()
+            heartbeat.params = [_PING]
+            with contextlib.suppress(ConnectionError):
+                await channel.transport._send_chunk(heartbeat)
 
     async def flush(self) -> None:
         """Return when everything has left. Raises ConnectionError."""

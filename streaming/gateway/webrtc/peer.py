@@ -20,7 +20,7 @@ from aiortc import (
 from aiortc.exceptions import OperationError
 
 from omni.timing import Timing
-from streaming.commands import AppendImage
+from streaming.commands import AppendImage, Heard
 from streaming.events import Closed, Event
 from streaming.gateway.call import CLOSE_S
 from streaming.gateway.webrtc.backlog import Backlog, keep_up
@@ -87,10 +87,12 @@ class Peer:
         self._inbox = Inbox()
         self._channel = Channel(self._inbox)
         self._microphone = Microphone(clock, timing.input_rate, self._inbox.put_sound)
-        self._player = Player(clock, timing, pool, self._inbox.put_heard)
+        self._player = Player(clock, timing, pool, self._inbox.put_heard, self._there_s)
         self.carriage = Carriage(sound_apart=True, max_frame_bytes=_DEFAULT_FRAME_BYTES)
         self._opened = asyncio.Event()
         self._has_channel = self._has_sound = False
+        self._since_s = clock.now_s()
+        """the newest packet had come by then, as far as was looked"""
         self._declined: list[Declined] = []
         self._backlogs: list[Backlog] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -180,6 +182,10 @@ class Peer:
                     await self._channel.flush()
         await self.hang_up()
 
+    def let_go(self) -> Heard | None:
+        """See Link. What left when the last packet came is not taken for heard."""
+        return self._player.pause(self._reached_s)
+
     def abort(self) -> None:
         """Let go of everything that the peer does not take."""
         self._inbox.end(Closed("client", "the connection was given up"))
@@ -239,31 +245,42 @@ class Peer:
         self._inbox.end(Closed("lost", "the connection was lost"), lost=True)
         self._opened.set()
 
+    def _there_s(self) -> float:
+        """When the newest sign of the client came. One without a channel cannot be asked for any."""
+        return max(self._since_s, self._microphone.latest_s) if self._has_channel else self._clock.now_s()
+
+    @property
+    def _reached_s(self) -> float:
+        """What left before has surely arrived."""
+        return max(self._since_s - _CHECK_S, self._microphone.latest_s) - _AGAIN_S
+
     async def _watch(self) -> None:
         """Notice a peer that has vanished, and how far away it is."""
-        n_received, since_s = -1, self._clock.now_s()
+        n_received, self._since_s = -1, self._clock.now_s()
         while True:
             now_s = self._clock.now_s()
             for stats in (await self._connection.getStats()).values():
                 if stats.type == "transport" and stats.packetsReceived != n_received:
-                    n_received, since_s = stats.packetsReceived, now_s
+                    n_received, self._since_s = stats.packetsReceived, now_s
                     self._player.go_on()
                 elif stats.type == "remote-inbound-rtp" and stats.roundTripTime is not None:
                     self._player.network_s = stats.roundTripTime / 2 + _LISTENER_S
             if self._overfull:
                 self._inbox.end(Closed("client", "a message is far longer than was agreed on; send shorter ones"))
-            if self._is_cut_off(now_s, since_s):
-                self._player.pause(max(since_s - _CHECK_S, self._microphone.latest_s) - _AGAIN_S)
+            if self._is_cut_off(now_s):
+                self._player.pause(self._reached_s)
+            elif self._player.sounds and now_s - self._microphone.latest_s > _FLOWING_S:
+                await self._channel.ping()
             # of one without sound nothing need come: ICE itself notices, later, that it is gone
-            if now_s - since_s > SILENT_S and self._has_sound:
+            if now_s - self._since_s > SILENT_S and self._has_sound:
                 self._lost()
             await self._clock.sleep_until(now_s + _CHECK_S)
 
-    def _is_cut_off(self, now_s: float, since_s: float) -> bool:
-        """Whether a peer of which the last packet came then would have sent another if it could."""
-        if since_s - self._microphone.latest_s < _CHECK_S + _FLOWING_S:
-            return now_s - since_s > CUT_OFF_S
-        begun_s = self._player.first_sent_s(since_s)
+    def _is_cut_off(self, now_s: float) -> bool:
+        """Whether the peer would have sent a packet since the last one, if it could."""
+        if self._since_s - self._microphone.latest_s < _CHECK_S + _FLOWING_S:
+            return now_s - self._since_s > CUT_OFF_S
+        begun_s = self._player.first_sent_s(self._since_s)
         return self._has_channel and begun_s is not None and now_s - begun_s > QUIET_CUT_OFF_S
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 
 import numpy as np
 from aiortc.codecs.opus import SAMPLE_RATE as OPUS_RATE
@@ -89,17 +90,26 @@ class Player(MediaStreamTrack):
 
     kind = "audio"
 
-    def __init__(self, clock: Clock, timing: Timing, pool: Executor, report: Callable[[Heard], None]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        timing: Timing,
+        pool: Executor,
+        report: Callable[[Heard], None],
+        there_s: Callable[[], float],
+    ) -> None:
         """Wire it.
 
         Args:
             pool: encodes.
             report: takes the listener's position, now and then while an answer plays.
+            there_s: when the newest sign came that the listener is there, on the clock.
         """
         super().__init__()
         self._clock = clock
         self._pool = pool
         self._report = report
+        self._there_s = there_s
         self._rate = timing.output_rate
         self._n_frame = exact_div(timing.output_rate * SAMPLES_PER_FRAME, OPUS_RATE)
         self._encoder = OpusEncoder(timing.output_rate)
@@ -111,6 +121,7 @@ class Player(MediaStreamTrack):
         self._rising = False
         self._fading: Pcm | None = None
         self._heard: Heard | None = None
+        """where what has left ends; None: the listener has surely heard all of it"""
         self._n_unreported = 0
         self._n_silent = 0
         self._silence: bytes | None = None
@@ -131,14 +142,30 @@ class Player(MediaStreamTrack):
             case _:
                 pass
 
-    def pause(self, since_s: float) -> None:
-        """Nobody has heard anything since a moment of the clock: take back what left then, and wait."""
+    @property
+    def sounds(self) -> bool:
+        """Something is to be heard, or was sent, and may not have been heard."""
+        return bool(self._queue) or self._heard is not None
+
+    def pause(self, since_s: float) -> Heard | None:
+        """Nobody has heard anything since a moment of the clock: take back what left then, and wait.
+
+        Returns:
+            where the listener stopped; None: there is nothing more to be heard.
+        """
         self._paused = True
         while self._sent and self._sent[-1][0] >= since_s:
-            _, piece = self._sent.pop()
-            self._queue.appendleft(piece)
-            self._heard = Heard(piece.item_id, piece.at_s)
-        self._tell(0.0)
+            self._queue.appendleft(self._sent.pop()[1])
+        stopped = self._stopped
+        if stopped is not None:
+            self._heard = stopped
+            self._report(stopped)
+        return stopped
+
+    @property
+    def _stopped(self) -> Heard | None:
+        """Where it goes on after a pause."""
+        return _standing(self._queue[0]) if self._queue else None
 
     def first_sent_s(self, since_s: float) -> float | None:
         """When sound first left since a moment of the clock; None: none has."""
@@ -171,17 +198,22 @@ class Player(MediaStreamTrack):
         await self._clock.sleep_until(self._start_s + self._n_sent * FRAME_S)
 
     async def _next(self) -> bytes:
-        if self._queue and self._paused:
-            self._tell(0.0)  # the session's own clock would carry the position on
+        if self._paused and (stopped := self._stopped) is not None:
+            self._report(stopped)  # also of an answer that begins only now
+        elif not self._queue and self._heard is not None:
+            self._settle(self._heard)
         if self._fading is not None:
             pcm, self._fading = self._fading, None
         elif self._queue and not self._paused:
+            due = self._heard is None or self._rising or self._n_unreported >= _REPORT_EVERY - 1
             pcm = self._take()
             if self._rising:
                 pcm, self._rising = pcm * self._ramp, False
             self._n_unreported += 1
-            if self._n_unreported >= _REPORT_EVERY or not self._queue:
-                self._tell(self.network_s)
+            if not self._queue and self._heard is not None:
+                self._settle(self._heard)
+            elif due:
+                self._tell(min(self.network_s, MAX_NETWORK_S))
         elif self._silence is not None:
             return self._silence
         else:
@@ -209,15 +241,39 @@ class Player(MediaStreamTrack):
 
     def _fall_silent(self) -> None:
         """Fade out within a packet, and forget the rest."""
-        if not self._queue:
-            return
-        self._fading = self._take() * self._ramp[::-1]
-        self._queue.clear()
-        self._sent.clear()
+        if self._queue:
+            self._fading = self._take() * self._ramp[::-1]
+            self._queue.clear()
         # what has left will be heard, also what is still on its way
         self._tell(0.0)
+        self._sent.clear()
+        self._heard = None
+
+    def _settle(self, end: Heard) -> None:
+        """All that there is has left: report how much of it was surely heard, until that is all.
+
+        The session's own clock would carry the position on to the end of an answer that nobody has heard to its end.
+        """
+        sure_s = self._there_s() - min(self.network_s, MAX_NETWORK_S)
+        unsure = next((piece for left_s, piece in self._sent if left_s > sure_s), None)
+        if unsure is not None:
+            self._report(_standing(unsure))
+            return
+        self._report(Heard(end.item_id, end.heard_s))
+        self._heard = None
+        self._sent.clear()
 
     def _tell(self, network_s: float) -> None:
         self._n_unreported = 0
-        if self._heard is not None:
-            self._report(Heard(self._heard.item_id, max(0.0, self._heard.heard_s - min(network_s, MAX_NETWORK_S))))
+        if self._heard is None:
+            return
+        left_s, most_s = self._heard.heard_s, inf
+        if self._queue and self._queue[-1].item_id == self._heard.item_id:
+            # however long the event loop may be busy: the end of what is here has not been heard before it has left
+            most_s = self._queue[-1].at_s + len(self._queue[-1].pcm) / self._rate - FRAME_S
+        self._report(Heard(self._heard.item_id, max(0.0, left_s - network_s), most_s))
+
+
+def _standing(piece: _Piece) -> Heard:
+    """Nothing from here on was heard."""
+    return Heard(piece.item_id, piece.at_s, piece.at_s)

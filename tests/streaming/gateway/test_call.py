@@ -10,6 +10,7 @@ import aiohttp
 import orjson
 import pytest
 
+from streaming.commands import Heard
 from streaming.company.catalogue import Character
 from streaming.events import Closed, Event
 from streaming.gateway.access import Access
@@ -18,7 +19,7 @@ from streaming.gateway.link import LinkEndedError
 from streaming.gateway.term import Term
 from streaming.gateway.wire.connection import Resume
 from streaming.gateway.wire.fields import WireError
-from streaming.gateway.wire.realtime import WEBSOCKET
+from streaming.gateway.wire.realtime import WEBSOCKET, Carriage
 from streaming.tdm.clock import ManualClock, settle
 from streaming.tdm.jobs import Result
 from streaming.tdm.worker import Worker
@@ -34,11 +35,12 @@ GREETING = "one two three four five six"
 class Wire:
     """A link whose other end is here."""
 
-    carriage = WEBSOCKET
-
-    def __init__(self) -> None:
+    def __init__(self, carriage: Carriage = WEBSOCKET) -> None:
+        self.carriage = carriage
         self.events: list[dict[str, Any]] = []
-        self._inbox: asyncio.Queue[bytes | LinkEndedError] = asyncio.Queue()
+        self.stopped: Heard | None = None
+        """where its listener did"""
+        self._inbox: asyncio.Queue[bytes | Heard | LinkEndedError] = asyncio.Queue()
 
     def says(self, type_: str, **fields: Any) -> None:
         self._inbox.put_nowait(orjson.dumps({"type": type_, **fields}))
@@ -49,7 +51,10 @@ class Wire:
     def watch(self, event: Event) -> None:
         """The client plays the sound itself."""
 
-    async def receive(self) -> bytes:
+    def reports(self, heard: Heard) -> None:
+        self._inbox.put_nowait(heard)
+
+    async def receive(self) -> bytes | Heard:
         message = await self._inbox.get()
         if isinstance(message, LinkEndedError):
             raise message
@@ -61,12 +66,17 @@ class Wire:
     async def close(self, closed: Closed, code: int | None = None) -> None:
         """Nothing is kept open."""
 
+    def let_go(self) -> Heard | None:
+        return self.stopped
+
     def abort(self) -> None:
         """Nothing is kept."""
 
+    def of(self, type_: str) -> list[dict[str, Any]]:
+        return [one for one in self.events if one["type"] == type_]
+
     def spoken(self) -> str:
-        deltas = [one["delta"] for one in self.events if one["type"] == "response.output_audio_transcript.delta"]
-        return "".join(deltas).strip()
+        return "".join(one["delta"] for one in self.of("response.output_audio_transcript.delta")).strip()
 
 
 class Exchange:
@@ -153,6 +163,31 @@ async def test_a_greeting_that_a_break_divides_is_heard_whole_and_only_once() ->
     check([*first.events, *second.events])
     assert f"{first.spoken()} {second.spoken()}".split() == GREETING.split()
     assert len(place.model.replies) == 1
+
+
+async def test_an_answer_that_was_sent_to_its_end_is_not_over_while_its_listener_stands_before_it() -> None:
+    async with scene() as place:
+        call = await place.opened({"prompt": {"id": "sid"}})
+        first, second = Wire(Carriage(sound_apart=True, max_frame_bytes=2**18)), Wire()
+        place.carry(call, first)
+        await place.wait(0.7)
+        first.reports(Heard(item_of(first), 0.6, 0.6))
+        await place.wait(10.0)
+        assert not first.of("response.done")
+        first.stopped = Heard(item_of(first), 0.4, 0.4)  # it has not even heard so much
+        latest = first.events[-1]["server_event_seq"]
+        place.resume(call, second, Resume(first.events[0]["omni"]["resume_token"], latest))
+        await place.wait(4.0)
+    check([*first.events, *second.events])
+    assert second.of("response.output_audio.delta")[0]["start_ms"] == 400
+    assert [one["response"]["status"] for one in second.of("response.done")] == ["completed"]
+    assert f"{first.spoken()} {second.spoken()}".split() == GREETING.split()
+
+
+def item_of(link: Wire) -> str:
+    """The answer's."""
+    item_id: str = link.of("response.output_item.added")[0]["item"]["id"]
+    return item_id
 
 
 async def test_what_is_not_there_is_refused_before_there_is_a_call() -> None:

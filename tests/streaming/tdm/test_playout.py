@@ -158,6 +158,39 @@ async def test_a_new_player_is_sent_what_was_not_heard_and_no_more() -> None:
     assert listener.text == " one two"
 
 
+async def test_a_position_that_stands_is_carried_on_by_nobody() -> None:
+    listener = Listener(1.0)
+    listener.playout.push(speech(1.0))
+    listener.playout.finish()
+    listener.playout.release()
+    await listener.clock.advance(0.9)
+    listener.playout.report(0.7, 0.7)
+    await listener.clock.advance(30.0)
+    assert not listener.done
+    n = len(listener.chunks)
+    listener.playout.reach(anew=True)
+    await listener.clock.advance(0.2)
+    assert sum(len(chunk.pcm) for _, chunk in listener.chunks[n:]) == round(0.3 * RATE)
+    assert not listener.done
+    await listener.clock.advance(0.2)
+    assert listener.done
+
+
+async def test_a_position_that_stood_is_carried_on_again_after_the_next_report() -> None:
+    listener = Listener(1.0)
+    listener.playout.push(speech(1.0))
+    listener.playout.finish()
+    listener.playout.release()
+    await listener.clock.advance(0.5)
+    listener.playout.report(0.4, 0.4)
+    await listener.clock.advance(1.0)
+    listener.playout.report(0.4)
+    await listener.clock.advance(0.5)
+    assert listener.playout.heard_s == pytest.approx(0.9)
+    await listener.clock.advance(0.2)
+    assert listener.done
+
+
 async def test_an_answer_on_hold_stays_on_hold_while_its_listener_is_cut_off() -> None:
     listener = Listener(1.0)
     listener.playout.push(speech(3.0, (" one", 0.0), (" two", 0.8)))

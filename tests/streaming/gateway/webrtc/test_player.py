@@ -1,6 +1,7 @@
 """The assistant's voice as packets: paced, faded, reported."""
 
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 
 import numpy as np
 import pytest
@@ -39,7 +40,10 @@ class Loudspeaker:
     def __init__(self) -> None:
         self.clock = Jumping()
         self.reports: list[Heard] = []
-        self.player = Player(self.clock, TIMING, ThreadPoolExecutor(1), self.reports.append)
+        self.gone_s = inf
+        """when the listener went away"""
+        there_s = lambda: min(self.clock.now, self.gone_s)  # noqa: E731
+        self.player = Player(self.clock, TIMING, ThreadPoolExecutor(1), self.reports.append, there_s)
         self.at: list[tuple[float, int]] = []
         self._decoder = OpusDecoder(RATE)
 
@@ -82,8 +86,8 @@ async def test_it_tells_how_far_the_listener_has_got() -> None:
     ear.player.network_s = 0.06
     ear.say(0.3)
     await ear.hear(15)
-    assert [heard.item_id for heard in ear.reports] == ["item"] * 3
-    assert [heard.heard_s for heard in ear.reports] == pytest.approx([0.04, 0.14, 0.24])
+    assert [heard.item_id for heard in ear.reports] == ["item"] * 4
+    assert [heard.heard_s for heard in ear.reports] == pytest.approx([0.0, 0.06, 0.16, 0.24])
 
 
 @pytest.mark.parametrize("event", [SpeechStarted("user", 0.0, 2), ended("cancelled"), ended("failed")])
@@ -142,6 +146,45 @@ async def test_who_was_cut_off_hears_the_rest_from_where_it_broke() -> None:
     rest = await ear.hear(60)
     assert (np.abs(rest) > LEVEL / 2).nonzero()[0][-1] / RATE == pytest.approx(0.7, abs=0.05)
     assert ear.reports[-1].heard_s == pytest.approx(1.0)
+
+
+async def test_an_answer_whose_end_nobody_heard_is_not_over() -> None:
+    ear = Loudspeaker()
+    ear.say(0.4)
+    await ear.hear(10)
+    ear.gone_s = ear.clock.now
+    await ear.hear(50)
+    assert ear.reports[-1].most_s == ear.reports[-1].heard_s
+    assert ear.reports[-1].heard_s == pytest.approx(0.2, abs=0.03)
+    ear.gone_s = inf
+    await ear.hear(1)
+    assert ear.reports[-1].heard_s == pytest.approx(0.4)
+    assert ear.reports[-1].most_s == inf
+    n_reports = len(ear.reports)
+    await ear.hear(10)
+    assert len(ear.reports) == n_reports
+
+
+async def test_an_answer_that_begins_while_nobody_is_there_waits() -> None:
+    ear = Loudspeaker()
+    await ear.hear(5)
+    ear.player.pause(ear.clock.now)
+    ear.say(0.4)
+    assert np.abs(await ear.hear(20)).max() < 0.01
+    assert ear.reports[-1] == Heard("item", 0.0, 0.0)
+    ear.player.go_on()
+    assert np.abs(await ear.hear(20)).max() > 0.8 * LEVEL
+    await ear.hear(1)
+    assert ear.reports[-1].heard_s == pytest.approx(0.4)
+    assert ear.reports[-1].most_s == inf
+
+
+async def test_of_an_answer_that_was_cut_off_nothing_is_said_again() -> None:
+    ear = Loudspeaker()
+    ear.say(0.2)
+    await ear.hear(10)
+    ear.player.watch(ended("cancelled"))
+    assert ear.player.pause(0.0) is None
 
 
 async def test_it_ends_with_the_connection() -> None:

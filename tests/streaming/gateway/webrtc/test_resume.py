@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from omni.timing import Timing
 from tests.grammar import check as check_order
-from tests.streaming.gateway.breaks import back, seq, token
+from tests.streaming.gateway.breaks import back, seq, sound, token
 from tests.streaming.gateway.phone import Phone, ringing
 from tests.streaming.gateway.place import Peer
 from tests.streaming.gateway.webrtc.test_calls import OPUS_RATE, WORD_S, ask, toned
 
 N_WORDS = 10
+WIRE_RATE = Timing().wire_rate
 
 
 @pytest.fixture
@@ -75,6 +77,35 @@ async def test_a_call_over_webrtc_goes_on_over_a_websocket(http: aiohttp.ClientS
                 assert goes_on["start_ms"] / 1_000 < first.n_loud() / OPUS_RATE + 0.3
                 await second.until("response.done")
         await place.empty()
+
+
+async def swallowed(http: aiohttp.ClientSession, *, muted: bool) -> None:
+    """The network goes away before the end of an answer, and another connection comes when it would be over."""
+    n_words = 5
+    async with toned(n_words) as (place, _):
+        async with ringing(http, place) as first:
+            if muted:
+                first.connection.getSenders()[0].replaceTrack(None)
+                await asyncio.sleep(1.0)
+            ask(first)
+            await first.until("output_audio_buffer.started")
+            await asyncio.sleep(0.6 * n_words * WORD_S)
+            await first.vanish()
+            heard_s = first.n_loud() / OPUS_RATE
+            await asyncio.sleep(1.5)
+            before = Peer(None)  # type: ignore[arg-type]
+            before.events = first.events
+            async with back(http, place, before) as second:
+                goes_on = await second.until("response.output_audio.delta")
+                done = await second.until("response.done")
+        await place.empty()
+    assert goes_on["start_ms"] / 1_000 < heard_s + 0.1
+    assert goes_on["start_ms"] / 1_000 + len(sound(second.events)) / WIRE_RATE == pytest.approx(n_words * WORD_S)
+    assert done["response"]["status"] == "completed"
+
+
+async def test_the_end_of_an_answer_that_nobody_heard_is_sent_again(http: aiohttp.ClientSession) -> None:
+    await asyncio.gather(swallowed(http, muted=False), swallowed(http, muted=True))
 
 
 async def test_a_connection_that_is_for_no_call_is_closed(http: aiohttp.ClientSession) -> None:
