@@ -41,6 +41,8 @@ class Capabilities:
     """sessions that one call may serve; 1: rows would only be looped over"""
     max_text_bytes: int | None = None
     """of one typed message or of instructions, in UTF-8; None: as long as the wire lets through"""
+    max_tools_bytes: int | None = None
+    """of all functions that are offered together, as JSON; None: likewise"""
     makes_voices: Literal["clones", "shapes"] | None = None
     """what prepare_voice makes: the voice of the recording, or one of the family's own made more like it"""
     voice_version: str = ""

@@ -12,6 +12,8 @@ class Cast(BuiltIn):
         super().__init__(capabilities)
         self.made: dict[str, Voice] = {}
         """by id"""
+        self.waiting: dict[str, str] = {}
+        """why voices of these names are not ready"""
         self.characters: dict[str, Character] = {}
 
     def voices(self) -> tuple[str, ...]:
@@ -20,6 +22,9 @@ class Cast(BuiltIn):
     def voice(self, name: str) -> Voice | None:
         named = next((voice for voice in self.made.values() if voice.name == name), None)
         return super().voice(name) or self.made.get(name) or named
+
+    def unready(self, name: str) -> str | None:
+        return self.waiting.get(name)
 
     def character(self, name: str) -> Character | None:
         return self.characters.get(name)

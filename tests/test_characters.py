@@ -1,7 +1,7 @@
 """Calls with a character: who speaks first, changes of voice and pace, and what is asked for in vain."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import orjson
@@ -92,6 +92,57 @@ async def test_a_greeting_is_interrupted_like_any_answer() -> None:
     assert asked == "stop I want to ask you something else"
     assert answer.status == "completed"
     assert history(stage)[0] == ("assistant", heard)
+
+
+async def test_the_greeting_is_the_answer_to_who_has_the_assistant_begin() -> None:
+    """A client that knows of no greeting asks for an answer at once, and gets this one."""
+    stage = scene()
+    client = await stage.join()
+    client.session.greet()
+    await client.do(Update(SID))
+    await client.do(Respond())
+    await stage.wait(0.5)
+    await client.do(Respond())
+    await stage.wait(4.0)
+    assert faults(client) == []
+    assert read(client.sound()) == GREETING
+    assert [event.status for event in ended(client)] == ["completed"]
+    await client.do(Respond())
+    await stage.wait(4.0)
+    assert len(ended(client)) == 2, "once it is over, an answer is another answer"
+
+
+@pytest.mark.parametrize("after_s", [0.0, 1.0])
+@pytest.mark.parametrize("role", ["user", "system"])
+async def test_the_greeting_gives_way_to_what_the_client_asks(after_s: float, role: Literal["user", "system"]) -> None:
+    stage = scene()
+    client = await stage.join(settings=SID)
+    client.session.greet()
+    await stage.wait(after_s)
+    await client.do(CreateItem(Item("item_1", role, (TextPart("hello"),))))
+    await client.do(Respond())
+    await stage.wait(6.0)
+    assert faults(client) == []
+    assert [(event.status, event.reason) for event in ended(client)] == [
+        ("cancelled", "client_cancelled"),
+        ("completed", None),
+    ]
+    assert transcripts(client)[-1] == ("assistant", LONG)
+
+
+async def test_the_greeting_gives_way_to_an_answer_of_the_clients_own() -> None:
+    stage = scene()
+    client = await stage.join(settings=SID)
+    client.session.greet()
+    await stage.wait(0.3)
+    await client.do(Respond(ReplyOptions(instructions="Greet them.", metadata={"mine": "1"})))
+    await stage.wait(0.3)
+    await client.do(Respond())
+    assert faults(client) == ["conversation_already_has_active_response"], "that is no greeting"
+    await stage.wait(6.0)
+    started = [event.metadata for event in client.of(ResponseStarted) if isinstance(event, ResponseStarted)]
+    assert started == [None, {"mine": "1"}]
+    assert [event.status for event in ended(client)] == ["cancelled", "completed"]
 
 
 async def test_a_character_chosen_before_anybody_spoke_greets_once() -> None:

@@ -38,6 +38,8 @@ class Aims:
 
 
 AIMS = Aims(first_audio_ms=250, unit_ms=60, writing=80)
+RELEASED_SIZE = 7_000_000_000
+"""parameters of a language model that the aims are for: the released one has 7.6 billion"""
 BURST = 3
 """tokens that the family writes at a time"""
 CONTEXT = 1_000
@@ -75,8 +77,7 @@ def measure(
     """
     watch = Stopwatch(device)
     (model, network), load_s = watch.run(lambda: loaded(checkpoint, device))
-    # These aims are for an H100 and the full size; anything else is only measured.
-    aims = AIMS if device.type == "cuda" else Aims(None, None, None)
+    aims = aims_for(device, sum(weight.numel() for weight in network.llm.parameters()))
     talk = turns(model, watch, n=n_turns, enough_s=enough_s, aim_ms=aims.first_audio_ms)
     # Asked before anything that a call does not do takes memory.
     talk.rows.append(Row("memory at most, one session", peak_bytes(device) / 2**20, "MiB", 1))
@@ -95,6 +96,11 @@ def measure(
     )
     found.add(talk)
     return found
+
+
+def aims_for(device: torch.device, n_parameters: int) -> Aims:
+    """They are for an H100 and the released size; anything else is only measured."""
+    return AIMS if device.type == "cuda" and n_parameters >= RELEASED_SIZE else Aims(None, None, None)
 
 
 def loaded(checkpoint: Checkpoint, device: torch.device) -> tuple[MiniCpmO, Network]:

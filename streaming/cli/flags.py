@@ -24,7 +24,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_say_flags(parser: argparse.ArgumentParser) -> None:
     """Give `omni say` what it takes beside the configuration."""
-    parser.add_argument("text", help="what is to be said; - for standard input")
+    parser.add_argument("text", nargs="+", help="what is to be said; - for standard input")
     parser.add_argument(
         "--out", required=True, metavar="FILE", help="where to write it, such as x.mp3; - for standard output"
     )

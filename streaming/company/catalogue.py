@@ -54,12 +54,27 @@ class Catalogue(Protocol):
         ...
 
     def voice(self, name: str) -> Voice | None:
-        """A voice by its name or id; None: there is none, or it is not this caller's."""
+        """A voice by its name or id; None: there is none, or it is not this caller's, or it is not ready."""
+        ...
+
+    def unready(self, name: str) -> str | None:
+        """Why a voice of this name or id that is there cannot be spoken in, and what to do; None: it is not that."""
         ...
 
     def character(self, name: str) -> Character | None:
         """A character by its id; None: there is none, or it is not this caller's."""
         ...
+
+
+def no_voice(name: str, catalogue: Catalogue) -> tuple[str, str]:
+    """The error code for a voice that cannot be had, and what to tell whoever asks for it."""
+    listed = ", ".join(catalogue.voices()) or "none: this model does not speak"
+    if reason := catalogue.unready(name):
+        return (
+            "voice_not_ready",
+            f"The voice '{name[:80]}' cannot be used: {reason}. Until then choose one of: {listed}.",
+        )
+    return "voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}."
 
 
 class BuiltIn:
@@ -75,6 +90,11 @@ class BuiltIn:
     def voice(self, name: str) -> Voice | None:
         """See Catalogue."""
         return self._voices.get(name)
+
+    def unready(self, name: str) -> str | None:
+        """See Catalogue."""
+        del name
+        return None
 
     def character(self, name: str) -> Character | None:
         """See Catalogue."""

@@ -12,8 +12,8 @@ import logging
 import re
 import threading
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,8 @@ MOST = 100
 IMAGE_TYPES = {".svg": "image/svg+xml", ".png": "image/png", ".jpg": "image/jpeg", ".webp": "image/webp"}
 """of pictures, by how their files end. Ours are drawings (.svg); what people give is kept as .jpg"""
 
+_BESIDE = "included-"
+"""before the id of an included one where somebody's own has that id: it was made before this one was included"""
 _ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _LONGEST_ID = 64
 _SLUG = 40
@@ -69,21 +71,33 @@ class Characters:
         """What an account may choose from; None: the host, and everybody on a server without keys."""
         return Shelf(self, owner)
 
-    def everything(self) -> Iterator[Entry]:
-        """Whatever can be read, of every owner; included ones first, each by its id."""
-        kept = {entry.character.id: entry for id_ in self._kept_ids() if (entry := self._try(id_))}
-        for path in sorted(self._included.glob("*.toml")):
-            if path.stem not in kept:
-                yield self._included_entry(path.stem)
-        yield from kept.values()
+    def everything(self, sees: Callable[[Entry], bool] = lambda entry: True) -> Iterator[Entry]:
+        """Whatever can be read; included ones first, each by its id.
 
-    def find(self, id_: str) -> Entry | None:
-        """The character of this id, whoever made it; None: there is none, or its file is damaged."""
+        Args:
+            sees: of what people made, only what this is true of.
+        """
+        kept = list(filter(sees, filter(None, map(self._try, self._kept_ids()))))
+        ids = {entry.character.id for entry in kept}
+        for path in sorted(self._included.glob("*.toml")):
+            entry = self._included_entry(path.stem)
+            yield _beside(entry) if path.stem in ids else entry
+        yield from kept
+
+    def find(self, id_: str, sees: Callable[[Entry], bool] = lambda entry: True) -> Entry | None:
+        """The character of this id among everything(); None: there is none, or its file is damaged."""
         if len(id_) > _LONGEST_ID or not _ID.fullmatch(id_):
             return None
-        if (self._folder / id_).is_dir():
-            return self._try(id_)
-        return self._included_entry(id_) if (self._included / f"{id_}.toml").is_file() else None
+        kept = self._try(id_) if (self._folder / id_).is_dir() else None
+        if kept is not None and sees(kept):
+            return kept
+        if (self._included / f"{id_}.toml").is_file():
+            return self._included_entry(id_)
+        plain = id_.removeprefix(_BESIDE)
+        if plain == id_ or not (self._included / f"{plain}.toml").is_file():
+            return None
+        own = self.find(plain, sees)
+        return None if own is None or own.built_in else _beside(self._included_entry(plain))
 
     def damaged(self) -> dict[str, str]:
         """Ids of what people made that cannot be read, and why."""
@@ -198,7 +212,8 @@ class Characters:
         for number in itertools.count(1):
             id_ = slug if number == 1 else f"{slug}-{number}"
             place = self._folder / id_
-            if not place.exists() and not (self._included / f"{id_}.toml").exists():
+            taken = place.exists() or (self._included / f"{id_.removeprefix(_BESIDE)}.toml").exists()
+            if not taken:
                 whole_files.move_folder(new, place)
                 return id_
         raise AssertionError("numbers do not end")
@@ -218,12 +233,11 @@ class Shelf:
 
     def entry(self, id_: str) -> Entry | None:
         """… and where it comes from."""
-        entry = self._characters.find(id_)
-        return entry if entry and self._sees(entry) else None
+        return self._characters.find(id_, self._sees)
 
     def list(self) -> list[Entry]:
         """All of them, included ones first."""
-        return [entry for entry in self._characters.everything() if self._sees(entry)]
+        return list(self._characters.everything(self._sees))
 
     def mine(self, entry: Entry) -> bool:
         """Whether this account may change it."""
@@ -281,7 +295,12 @@ class Shelf:
         return entry
 
     def _sees(self, entry: Entry) -> bool:
-        return entry.built_in or entry.owner in (None, self._owner)
+        return entry.owner in (None, self._owner)
+
+
+def _beside(entry: Entry) -> Entry:
+    """An included one under another id: somebody's own has its."""
+    return replace(entry, character=replace(entry.character, id=f"{_BESIDE}{entry.character.id}"))
 
 
 def _check_name(character: Character, others: Iterable[Entry]) -> None:

@@ -26,7 +26,7 @@ MOST = 50
 _LONGEST_NAME = 60
 _RESERVED = frozenset(voice.name for voice in BUILT_IN)
 """names that mean something under the default model, and so under every other: one folder of voices serves them all"""
-_PREPARING = "it is being prepared for this model; look again in a moment"
+_PREPARING = "it is being prepared for this model; try again in a minute"
 _NONE_MADE = "this model speaks in its own voices only; the voice is kept for one that takes others"
 
 log = logging.getLogger(__name__)
@@ -94,6 +94,8 @@ class Voices:
         """of voices that this model cannot be given, why"""
         self._stamp: object = None
         """how the folder looked when it was read last"""
+        self.read = False
+        """somebody has looked already"""
         self._looking = threading.Lock()
         self._writing = threading.Lock()
 
@@ -124,6 +126,7 @@ class Voices:
         except OSError as error:
             log.warning("the voices in %s cannot be read: %s", self._folder, error.strerror)
         finally:
+            self.read = True
             self._looking.release()
 
     def look_if_changed(self) -> None:
@@ -224,6 +227,11 @@ class Shelf:
             self._all.look_if_changed()
             entry = self.find(name)
         return entry.voice if entry else None
+
+    def unready(self, name: str) -> str | None:
+        """See Catalogue."""
+        entry = self.find(name)
+        return entry.problem if entry is not None and entry.voice is None else None
 
     def list(self) -> list[Entry]:
         """All of them, as of the last look: the built-in ones first, the default before all."""

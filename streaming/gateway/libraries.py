@@ -4,7 +4,7 @@ import asyncio
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any
 from omni.model import OmniModel
 from omni.types import Voice
 from streaming.company import characters, voices
-from streaming.company.catalogue import Character
+from streaming.company.catalogue import Character, same_name
 from streaming.company.voice_files import Record
 from streaming.company.voice_making import Made, VoiceMaker, check_recording, several_speakers
 from streaming.company.voices import VoiceError
@@ -41,11 +41,18 @@ def _give_way() -> None:
 
 
 class Choices:
-    """Catalogue of one account."""
+    """Catalogue of one account.
 
-    def __init__(self, of_voices: voices.Shelf, of_characters: characters.Shelf) -> None:
+    Args:
+        making: the name of the voice that it is having made, if it is.
+    """
+
+    def __init__(
+        self, of_voices: voices.Shelf, of_characters: characters.Shelf, making: Callable[[], str | None]
+    ) -> None:
         self._voices = of_voices
         self._characters = of_characters
+        self._making = making
 
     def voices(self) -> tuple[str, ...]:
         """See Catalogue."""
@@ -55,13 +62,20 @@ class Choices:
         """See Catalogue."""
         return self._voices.voice(name)
 
+    def unready(self, name: str) -> str | None:
+        """See Catalogue."""
+        made = self._making()
+        if self._voices.find(name) is None and made is not None and same_name(made, name):
+            return "it is being made; try again in half a minute"
+        return self._voices.unready(name)
+
     def character(self, name: str) -> Character | None:
         """See Catalogue."""
         return self._characters.get(name)
 
 
 class Libraries:
-    """The voices and characters of a server. To make it blocks: all that there is is read, before anybody calls.
+    """The voices and characters of a server. Nothing is read before the first look().
 
     Args:
         folder: the data folder; it need not exist.
@@ -78,20 +92,23 @@ class Libraries:
         activity: ActivityModel[Any],
     ) -> None:
         self.voices = voices.Voices(folder / VOICES, model.capabilities)
-        self.voices.tidy()
-        self.voices.look()
         self._characters = of_characters
-        of_characters.tidy()
         self._hear = partial(probabilities_of, activity, timing=model.timing)
         self._maker = VoiceMaker(model)
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="voices", initializer=_give_way)
-        self._making: set[str | None] = set()
+        self._making: dict[str | None, str] = {}
+        """by account, the name of the voice that is being made for it"""
         self._n_uploads = 0
         self._preparing: asyncio.Task[None] | None = None
 
     def of(self, owner: str | None) -> Choices:
         """What an account may choose from; see Account.owner."""
-        return Choices(self.voices.of(owner), self._characters.of(owner))
+        return Choices(self.voices.of(owner), self._characters.of(owner), partial(self._making.get, owner))
+
+    def tidy(self) -> None:
+        """Remove what a program left half done when it was ended. Blocks."""
+        self.voices.tidy()
+        self._characters.tidy()
 
     async def look(self) -> None:
         """See which voices came and went meanwhile; those made for another model are prepared for this one."""
@@ -130,8 +147,12 @@ class Libraries:
             self._n_uploads -= 1
 
     @contextmanager
-    def place(self, owner: str | None) -> Iterator[None]:
+    def place(self, owner: str | None, name: str) -> Iterator[None]:
         """A place among those who make a voice, one for each account.
+
+        Args:
+            owner: the account.
+            name: of the voice.
 
         Raises:
             VoiceError: all are taken.
@@ -142,11 +163,11 @@ class Libraries:
             )
         if len(self._making) >= MOST_MAKING:
             raise VoiceError("voices_busy", "Others are making voices just now. Try again in a minute.")
-        self._making.add(owner)
+        self._making[owner] = name
         try:
             yield
         finally:
-            self._making.remove(owner)
+            del self._making[owner]
 
     async def make(self, record: Record, data: bytes) -> tuple[voices.Entry, Made]:
         """Make a voice of a sound file, and keep it.

@@ -116,7 +116,8 @@ class Gateway:
         worker.start()
         libraries = Libraries(self._config.data_folder, self._characters, model, activity)
         self._service = _Service(worker, shared, Metrics(model.timing.output_rate), libraries)
-        self._keep(libraries.look())
+        self._keep(libraries.look())  # many voices take a while: only who calls at once waits for them
+        self._keep(asyncio.to_thread(libraries.tidy))
 
     async def stop(self) -> None:
         """End every call with a word of why, then the engine."""
@@ -138,7 +139,8 @@ class Gateway:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _routes(self, page: Path | None) -> web.Application:
-        app = web.Application(middlewares=[http.share(self._config), http.guard(self._config, self._access)])
+        guards = [http.share(self._config), http.guard(self._config, self._access)]
+        app = web.Application(middlewares=[*guards, self._once_read])
         app.router.add_get("/v1/realtime", self._realtime)
         reception = Reception(self._admit, self._begin, self._engine, self._resume, self._find, self._keep)
         ice_servers = read_ice_servers(self._config.ice_servers)
@@ -158,6 +160,14 @@ class Gateway:
         if page is not None:
             http.add_page(app, page)
         return app
+
+    @web.middleware
+    async def _once_read(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Let who calls in the moments after the start wait until the voices are known, of which it may choose one."""
+        service = self._service
+        if service is not None and not service.libraries.voices.read and request.path.startswith("/v1/realtime"):
+            await service.libraries.look()
+        return await handler(request)
 
     def _with_engine(
         self, handler: Callable[[web.Request, Engine, Catalogue], Awaitable[web.StreamResponse]]

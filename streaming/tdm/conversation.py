@@ -6,7 +6,7 @@ from typing import Protocol
 
 from omni.model import Capabilities
 from omni.types import Reply, ToolCall, ToolOutput, Unit, Voice
-from streaming.company.catalogue import Catalogue
+from streaming.company.catalogue import Catalogue, no_voice
 from streaming.events import (
     AudioPart,
     Event,
@@ -170,8 +170,7 @@ class Conversation:
             return None
         voice = self.catalogue.voice(name)
         if voice is None:
-            listed = ", ".join(self.catalogue.voices()) or "none: this model does not speak"
-            raise RefusedError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.")
+            raise RefusedError(*no_voice(name, self.catalogue))
         return voice
 
     def _units(self, item: Item) -> Iterator[Unit]:

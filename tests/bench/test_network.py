@@ -133,6 +133,16 @@ def test_a_stopwatch_warms_up_before_it_counts() -> None:
     assert Stopwatch(CPU).run(lambda: "done")[0] == "done"
 
 
+@pytest.mark.parametrize(
+    ("device", "n_parameters", "judged"),
+    [("cuda", 7_615_616_512, True), ("cuda", 500_000_000, False), ("cpu", 7_615_616_512, False)],
+)
+def test_what_is_not_of_the_released_size_is_measured_and_not_judged(
+    device: str, n_parameters: int, judged: bool
+) -> None:
+    assert (network.aims_for(torch.device(device), n_parameters).unit_ms is not None) == judged
+
+
 def test_it_measures_a_whole_checkpoint(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(network, "measure_bounds", lambda watch, dtype: Bounds(1e9, 1e9))
     found = network.measure(Checkpoint(tiny_folder), CPU, n=1, n_turns=1, enough_s=1.0)

@@ -45,6 +45,8 @@ _LONGEST_TEXT = WINDOW.limit // 2
 """tokens of typed text or of instructions"""
 _MAX_TEXT_BYTES = 12_000
 """the same in bytes: what any language needs no more tokens for"""
+_MAX_TOOLS_BYTES = 10_000
+"""the same of functions: JSON has many short tokens"""
 _SAMPLING = TextSampling()
 
 
@@ -94,6 +96,7 @@ class MiniCpmO:
             calls_tools=True,
             max_batch=_MAX_BATCH,
             max_text_bytes=_MAX_TEXT_BYTES,
+            max_tools_bytes=_MAX_TOOLS_BYTES,
             makes_voices="clones",
             voice_version=network.hearing_version,
             modes=first_of(mode, MODES),

@@ -59,7 +59,7 @@ async def make_voice(request: web.Request, libraries: Libraries) -> web.Response
         record = shelf.record_of(_wish(texts))
         if sound is None:
             raise VoiceError("invalid_audio", f"Send the recording as the file {_SOUND}.", _SOUND)
-        with libraries.place(owner):
+        with libraries.place(owner, record.name):
             entry, made = await libraries.make(record, sound)
     except VoiceError as error:
         return _refusal(error)

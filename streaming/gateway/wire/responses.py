@@ -1,8 +1,10 @@
 """Responses on the wire: response.create to Respond, and one answer's events in the order that clients rely on."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
+from omni.types import Tool
 from streaming.commands import Respond
 from streaming.events import (
     AudioPart,
@@ -27,7 +29,7 @@ from streaming.gateway.wire.session_object import (
     modalities,
     speaks_of,
 )
-from streaming.gateway.wire.tools import call_messages, read_choice, read_tools, refusals
+from streaming.gateway.wire.tools import call_messages, check_choice, is_name, read_choice, read_tools, refusals
 
 _MAX_PIECE_S = 1
 """sound in one delta; the session sends less, so this only keeps frames under 1 MiB whatever it does"""
@@ -74,11 +76,22 @@ def read_response(fields: Fields, session: SessionObject) -> tuple[Respond, tupl
         # None would mean the session's own limit
         max_tokens=MAX_OUTPUT_TOKENS if limit == "inf" else limit,
         metadata=_metadata(fields),
-        tools=read_tools(fields) if session.calls_tools else None,
-        tool_choice=read_choice(fields) if session.calls_tools else None,
         voice=voice,
     )
+    if session.calls_tools:
+        tools, choice = _tools(fields, session)
+        options = replace(options, tools=tools, tool_choice=choice)
     return Respond(options), (*_notes(fields, session), *notes)
+
+
+def _tools(fields: Fields, session: SessionObject) -> tuple[tuple[Tool, ...] | None, str | None]:
+    """What this response alone may call, and which it has to; None: as the session says."""
+    tools, choice = read_tools(fields, session.can.max_tools_bytes), read_choice(fields)
+    check_choice(choice, session.settings.tools if tools is None else tools, fields)
+    if tools is not None and choice is None and session.settings.tool_choice not in {tool.name for tool in tools}:
+        # the session's choice is kept where it is no function's name
+        choice = "auto" if is_name(session.settings.tool_choice) else None
+    return tools, choice
 
 
 def _notes(fields: Fields, session: SessionObject) -> tuple[WireError, ...]:

@@ -7,12 +7,12 @@ from typing import Any
 from omni.model import Capabilities
 from omni.timing import Timing
 from omni.types import FASTEST, SLOWEST, Voice
-from streaming.company.catalogue import OPENAI_VOICES, BuiltIn, Catalogue
+from streaming.company.catalogue import OPENAI_VOICES, BuiltIn, Catalogue, no_voice
 from streaming.events import Opened, Settings, TurnDetection
 from streaming.gateway.wire.audio import AudioFormat
 from streaming.gateway.wire.fields import Fields, WireError
 from streaming.gateway.wire.prompts import Own, Prompt, acting, read_prompt
-from streaming.gateway.wire.tools import choice_object, read_choice, read_tools, refusals, tools_object
+from streaming.gateway.wire.tools import check_choice, choice_object, read_choice, read_tools, refusals, tools_object
 from streaming.gateway.wire.turn_detection import read_turn_detection, turn_detection_object
 
 MAX_OUTPUT_TOKENS = 4096
@@ -192,7 +192,7 @@ class SessionObject:
         if speaks is not None:
             settings = replace(settings, speaks=speaks)
         if self.calls_tools:
-            settings = _with_tools(settings, fields)
+            settings = _with_tools(settings, fields, self.can.max_tools_bytes)
         notes = () if self.calls_tools else refusals(fields)
         merged = replace(self, settings=settings, own=own, prompt=prompt, notes=notes, model_aliases=aliases)
         if audio := fields.object("audio"):
@@ -332,11 +332,13 @@ def speaks_of(fields: Fields) -> bool | None:
     return bool(listed == ["audio"])
 
 
-def _with_tools(settings: Settings, fields: Fields) -> Settings:
-    tools, choice = read_tools(fields), read_choice(fields)
+def _with_tools(settings: Settings, fields: Fields, most_bytes: int | None) -> Settings:
+    tools, choice = read_tools(fields, most_bytes), read_choice(fields)
     if "tool_choice" in fields:
         settings = replace(settings, tool_choice=choice or "auto")
-    return settings if tools is None else replace(settings, tools=tools)
+    settings = settings if tools is None else replace(settings, tools=tools)
+    check_choice(settings.tool_choice, settings.tools, fields)
+    return settings
 
 
 def _way(fields: Fields, name: str, known: tuple[str, ...]) -> str | None:
@@ -364,5 +366,4 @@ def stand_in(name: str, can: Capabilities, catalogue: Catalogue, fields: Fields)
     """
     if name in OPENAI_VOICES and can.voices:
         return can.voices[OPENAI_VOICES.index(name) % len(can.voices)]
-    listed = ", ".join(catalogue.voices()) or "none: this model does not speak"
-    raise WireError("voice_not_found", f"There is no voice '{name[:80]}'. Voices: {listed}.", fields.path("voice"))
+    raise WireError(*no_voice(name, catalogue), fields.path("voice"))

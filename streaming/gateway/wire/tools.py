@@ -1,6 +1,10 @@
-"""Functions on the wire: what a client offers, what the model asks for, what came of it."""
+"""Functions on the wire: what a client offers, what the model asks for, what came of it.
 
-from collections.abc import Iterator
+What is offered is looked at here, as closely as any model will: else every answer would fail for it.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import orjson
@@ -12,12 +16,18 @@ from streaming.gateway.wire.fields import MAX_TEXT_BYTES, Fields, WireError, enc
 
 MAX_TOOLS = 128
 _CHOICES = ("auto", "none", "required")
+_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+"""of a function, as OpenAI and its like want it"""
 
 Message = tuple[str, dict[str, Any]]
 
 
-def read_tools(fields: Fields) -> tuple[Tool, ...] | None:
+def read_tools(fields: Fields, most_bytes: int | None) -> tuple[Tool, ...] | None:
     """The field "tools"; None if it is absent, nothing if it is null.
+
+    Args:
+        fields: of the session or the response.
+        most_bytes: see Capabilities.max_tools_bytes.
 
     Raises:
         WireError: what is offered is no function, or there are too many.
@@ -34,6 +44,14 @@ def read_tools(fields: Fields) -> tuple[Tool, ...] | None:
     tools = tuple(_tool(one, f"{path}[{index}]") for index, one in enumerate(listed))
     if len({tool.name for tool in tools}) < len(tools):
         raise WireError("invalid_value", f"{path} names a function twice; every name must be its own.", path)
+    n_bytes = sum(len(text.encode()) for tool in tools for text in (tool.name, tool.description, tool.parameters))
+    if most_bytes is not None and n_bytes > most_bytes:
+        raise WireError(
+            "tools_too_large",
+            f"{path} takes {n_bytes} bytes, and this model has room for {most_bytes}: offer fewer functions, or "
+            "describe them more briefly.",
+            path,
+        )
     return tools
 
 
@@ -44,9 +62,24 @@ def _tool(values: Any, path: str) -> Tool:
     tool.require("type")
     tool.choice("type", ("function",))
     tool.require("name")
+    name = tool.text("name") or ""
+    if not _NAME.fullmatch(name):
+        raise WireError("invalid_value", f"{path}.name has 1 to 64 letters, digits, _ or -.", f"{path}.name")
     parameters = tool.object("parameters")
+    if parameters is not None:
+        _check_schema(parameters)
     schema = {"type": "object", "properties": {}} if parameters is None else values["parameters"]
-    return Tool(tool.identifier("name") or "", tool.text("description") or "", orjson.dumps(schema).decode())
+    return Tool(name, tool.text("description") or "", orjson.dumps(schema).decode())
+
+
+def _check_schema(schema: Fields) -> None:
+    """As far as all models agree: a JSON Schema of an object."""
+    schema.choice("type", ("object",))
+    schema.object("properties")
+    required = schema.list("required") or []
+    if not all(isinstance(name, str) for name in required):
+        path = schema.path("required")
+        raise WireError("invalid_type", f"{path} must be a list of names.", path)
 
 
 def read_choice(fields: Fields) -> str | None:
@@ -61,6 +94,25 @@ def read_choice(fields: Fields) -> str | None:
     named.choice("type", ("function",))
     named.require("name")
     return named.identifier("name")
+
+
+def is_name(choice: str) -> bool:
+    """Whether a choice names a function."""
+    return choice not in _CHOICES
+
+
+def check_choice(choice: str | None, tools: Sequence[Tool], fields: Fields) -> None:
+    """Refuse a choice of a function that is not among these, once it is asked for or any are offered.
+
+    Raises:
+        WireError: it is not.
+    """
+    matters = tools or fields["tool_choice"] is not None
+    if choice is None or not is_name(choice) or not matters or any(tool.name == choice for tool in tools):
+        return
+    path = fields.path("tool_choice")
+    listed = ", ".join(tool.name for tool in tools) or "none"
+    raise WireError("invalid_value", f"{path} names '{choice[:80]}', which is not offered. Offered: {listed}.", path)
 
 
 def tools_object(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
@@ -78,7 +130,7 @@ def tools_object(tools: tuple[Tool, ...]) -> list[dict[str, Any]]:
 
 def choice_object(choice: str) -> str | dict[str, str]:
     """tool_choice as JSON."""
-    return choice if choice in _CHOICES else {"type": "function", "name": choice}
+    return {"type": "function", "name": choice} if is_name(choice) else choice
 
 
 def refusals(fields: Fields) -> tuple[WireError, ...]:

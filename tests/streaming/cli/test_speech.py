@@ -72,6 +72,12 @@ def test_the_format_is_told_by_the_name_or_by_an_option(
     assert file.read_bytes().startswith(magic)
 
 
+def test_words_need_no_quotes(terminal: Terminal) -> None:
+    file = terminal.folder / "x.wav"
+    terminal.run(*TEXT.split(), "--out", str(file))
+    assert soundfile.info(file).frames == len(say(TEXT, TIMING.output_rate))
+
+
 def test_text_comes_from_and_sound_goes_to_what_a_shell_connects(
     terminal: Terminal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,7 +99,7 @@ def test_text_comes_from_and_sound_goes_to_what_a_shell_connects(
         ([TEXT, "--out", "/nowhere/x.wav"], "there is no folder"),
         ([TEXT, "--out", "x.wav", "--speed", "2"], "--speed may be 0.25 to 1.5"),
         ([TEXT, "--out", "x.wav", "--voice", "nobody"], "there is no voice 'nobody'; there are: plain, other"),
-        (["Good", "morning", "--out", "x.wav"], "in quotes"),
+        (["Good", "--out", "x.wav", "morning"], "in quotes"),
     ],
 )
 def test_what_cannot_be_done_is_explained(

@@ -11,6 +11,7 @@ def test_a_models_own_voices_are_there_by_name_the_default_first() -> None:
     assert catalogue.voices() == ("ava", "joe")
     assert catalogue.voice("joe") is joe
     assert catalogue.voice("nobody") is None
+    assert catalogue.unready("nobody") is None
     assert catalogue.character("anybody") is None
 
 

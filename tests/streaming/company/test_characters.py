@@ -91,6 +91,34 @@ def test_every_character_has_an_id_of_its_own(library: Characters) -> None:
     ]  # fmt: skip
 
 
+def test_one_that_was_made_before_another_of_its_id_was_included_hides_it_from_nobody(
+    library: Characters, tmp_path: Path
+) -> None:
+    captain = replace(ADA, name="Captain", who="You are Ann's captain.")
+    before = Characters(tmp_path / "data" / "characters", tmp_path / "nothing")
+    assert before.of("ann").save(captain).character.id == "captain"
+    ann, ben, host = library.of("ann"), library.of("ben"), library.of(None)
+    assert ids(ben) == ids(host) == ["captain"]
+    for shelf in (ben, host):
+        included = shelf.entry("captain")
+        assert included is not None
+        assert included.built_in
+        assert shelf.entry("included-captain") is None
+    assert ids(ann) == ["included-captain", "captain"]
+    hers, included = ann.entry("captain"), ann.entry("included-captain")
+    assert hers is not None
+    assert included is not None
+    assert (hers.character.who, ann.mine(hers)) == ("You are Ann's captain.", True)
+    assert (included.character.id, included.character.who) == ("included-captain", "You are a captain.")
+    assert included.built_in
+    assert [entry.character.id for entry in library.everything()] == ["included-captain", "captain"]
+    assert ann.change("captain", {"who": "You are hers."}).character.who == "You are hers."
+    assert code(ann.remove, "included-captain") == "character_not_yours"
+    assert ben.save(replace(ADA, name="Included Captain")).character.id == "included-captain-2"
+    ann.remove("captain")
+    assert ids(ann) == ["captain"]
+
+
 def test_two_of_one_owner_have_two_names(library: Characters, tmp_path: Path) -> None:
     ann = library.of("ann")
     ann.save(ADA)

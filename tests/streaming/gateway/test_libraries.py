@@ -80,14 +80,34 @@ async def test_a_voice_is_made_away_from_the_event_loop_and_the_engine(tmp_path:
 
 
 async def test_a_place_is_free_again_whatever_came_of_it(library: Libraries) -> None:
-    with pytest.raises(VoiceError) as refused, library.place("ann"):
+    with pytest.raises(VoiceError) as refused, library.place("ann", "Mine"):
         await library.make(library.voices.of("ann").record_of(Wish("Mine", "self")), b"no sound")
     assert refused.value.code == "invalid_audio"
-    with library.place("ann"), library.place("ben"), pytest.raises(VoiceError) as refused, library.place("ann"):
+    with (
+        library.place("ann", "Mine"),
+        library.place("ben", "His"),
+        pytest.raises(VoiceError) as refused,
+        library.place("ann", "Mine"),
+    ):
         pass
     assert refused.value.code == "voices_busy"
-    with library.place("ann"):
+    with library.place("ann", "Mine"):
         pass
+
+
+async def test_a_voice_that_is_being_made_or_prepared_is_said_to_be(library: Libraries, tmp_path: Path) -> None:
+    with library.place("ann", "Mine"):
+        assert "being made" in (library.of("ann").unready("mine") or "")
+        assert library.of("ben").unready("mine") is None
+    made = await make(library, "Mine", "ann")
+    assert library.of("ann").unready("Mine") is None
+    other = opened(tmp_path, Cloner("another"))
+    other.voices.look()
+    for named in ("Mine", made):
+        assert other.of("ann").voice(named) is None
+        assert "being prepared" in (other.of("ann").unready(named) or "")
+        assert other.of("ben").unready(named) is None
+    other.stop()
 
 
 async def test_no_more_recordings_are_received_than_memory_is_meant_for(
@@ -119,6 +139,9 @@ async def test_a_start_clears_what_an_earlier_one_left_half_done_and_finds_the_r
         left.mkdir(parents=True)
         os.utime(left, (0, 0))
     again = opened(tmp_path, Cloner())
+    assert not again.voices.read, "a start does not wait for the disk"
+    again.tidy()
+    await again.look()
     assert [path.name for path in folder.iterdir()] == [made]
     assert list(characters.iterdir()) == []
     assert "Mine" in again.of(None).voices()

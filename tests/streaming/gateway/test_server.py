@@ -17,6 +17,7 @@ import pytest
 from openai import AsyncOpenAI
 
 from omni.types import Delta, Picture, Transcript, Unit
+from streaming.company.voices import Voices
 from streaming.config import Config
 from streaming.gateway import websocket
 from streaming.gateway.listening import StartError, listening
@@ -189,6 +190,28 @@ async def test_before_the_models_are_warm_nobody_is_let_in(http: aiohttp.ClientS
             assert reply.status == 503
         async with http.ws_connect(f"{address}/v1/realtime") as connection:
             assert (await Peer(connection).closed())[0] == 1013
+
+
+async def test_a_start_does_not_wait_for_voices_and_who_calls_at_once_does(
+    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, may_be_read = Voices.look, threading.Event()
+
+    def slow(voices: Voices, *, wait: bool = True) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        may_be_read.wait(20)
+        read(voices, wait=wait)
+
+    monkeypatch.setattr(Voices, "look", slow)
+    async with serving() as place:
+        async with http.get(f"{place.address}/health") as reply:
+            assert reply.status == 200
+        calling = asyncio.create_task(http.ws_connect(place.realtime))
+        await asyncio.wait([calling], timeout=0.1)
+        assert not calling.done()
+        may_be_read.set()
+        async with await calling as connection:
+            assert (await Peer(connection).until("session.created"))["omni"]["voices"] == ["plain", "other"]
 
 
 async def test_pictures_that_take_their_time_hold_up_nobody_who_speaks(monkeypatch: pytest.MonkeyPatch) -> None:

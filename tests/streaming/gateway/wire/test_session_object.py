@@ -157,3 +157,11 @@ def test_formats_of_the_telephone_are_kept_and_shown() -> None:
     session = merged(opened(), audio={"input": {"format": {"type": "audio/pcmu"}}})
     assert (session.input_format, session.output_format) == ("audio/pcmu", "audio/pcm")
     assert session.render()["audio"]["input"]["format"] == {"type": "audio/pcmu"}
+
+
+def test_a_voice_that_is_not_ready_is_not_said_to_be_missing() -> None:
+    cast = Cast(OPENED.capabilities)
+    cast.waiting["Ann"] = "it is being prepared for this model; try again in a minute"
+    with pytest.raises(WireError, match=r"being prepared .* try again in a minute\. Until then .*: ava, joe") as caught:
+        merged(SessionObject.opened(OPENED, (), None, cast), audio={"output": {"voice": "Ann"}})
+    assert (caught.value.code, caught.value.param) == ("voice_not_ready", "session.audio.output.voice")

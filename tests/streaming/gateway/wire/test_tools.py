@@ -14,7 +14,7 @@ from tests.streaming.gateway.wire.samples import OPENED, finished
 
 WEATHER = {"type": "function", "name": "weather", "description": "The weather.", "parameters": {"type": "object"}}
 TOOL = Tool("weather", "The weather.", '{"type":"object"}')
-CALLING = replace(OPENED, capabilities=replace(OPENED.capabilities, calls_tools=True))
+CALLING = replace(OPENED, capabilities=replace(OPENED.capabilities, calls_tools=True, max_tools_bytes=80))
 
 
 def decoded(kind: str, **fields: Any) -> Any:
@@ -51,6 +51,56 @@ def test_tools_are_taken_away_by_nothing(nothing: Any) -> None:
     assert updated(tools=nothing, tool_choice=None).settings.tools == ()
 
 
+def test_tools_that_are_refused_leave_those_of_before() -> None:
+    codec = RealtimeCodec("sess_1")
+    codec.encode(CALLING)
+    (update,) = codec.decode(orjson.dumps({"type": "session.update", "session": {"tools": [WEATHER]}}))
+    assert isinstance(update, Update)
+    codec.encode(Updated(update.settings))
+    large = {**WEATHER, "name": "news", "description": "ä" * 41}
+    for kind, field in (("session.update", "session"), ("response.create", "response")):
+        (refused,) = codec.decode(orjson.dumps({"type": kind, "event_id": "e1", field: {"tools": [large]}}))
+        assert isinstance(refused, WireError)
+        assert (refused.code, refused.param, refused.event_id) == ("tools_too_large", f"{field}.tools", "e1")
+        assert "has room for 80" in refused.message
+    (kept,) = codec.decode(b'{"type":"session.update","session":{"instructions":"Be brief."}}')
+    assert isinstance(kept, Update)
+    assert kept.settings.tools == (TOOL,)
+
+
+def test_only_what_is_offered_can_be_demanded() -> None:
+    """A language model behind an address would refuse every answer."""
+    named = {"type": "function", "name": "news"}
+    for session in ({"tool_choice": named}, {"tools": [WEATHER], "tool_choice": named}):
+        refused = updated(**session)
+        assert isinstance(refused, WireError)
+        assert refused.param == "session.tool_choice"
+    refused = decoded("response.create", response={"tools": [WEATHER], "tool_choice": named})
+    assert isinstance(refused, WireError)
+    assert "Offered: weather" in refused.message
+
+
+def test_a_choice_that_the_session_made_of_its_own_functions_is_not_one_of_a_responses() -> None:
+    codec = RealtimeCodec("sess_1")
+    codec.encode(CALLING)
+    chosen = {"type": "function", "name": "weather"}
+    (update,) = codec.decode(
+        orjson.dumps({"type": "session.update", "session": {"tools": [WEATHER], "tool_choice": chosen}})
+    )
+    assert isinstance(update, Update)
+    codec.encode(Updated(update.settings))
+    for tools, choice in (([{**WEATHER, "name": "news"}], "auto"), ([WEATHER], None)):
+        (respond,) = codec.decode(orjson.dumps({"type": "response.create", "response": {"tools": tools}}))
+        assert isinstance(respond, Respond)
+        assert respond.options.tool_choice == choice
+    (refused,) = codec.decode(
+        orjson.dumps({"type": "session.update", "session": {"tools": [{**WEATHER, "name": "news"}]}})
+    )
+    assert isinstance(refused, WireError), "the choice would name nothing"
+    (emptied,) = codec.decode(b'{"type":"session.update","session":{"tools":[]}}')
+    assert isinstance(emptied, Update)
+
+
 def test_tools_of_a_response_are_its_own() -> None:
     respond = decoded("response.create", response={"tools": [], "tool_choice": "none"})
     assert isinstance(respond, Respond)
@@ -68,6 +118,13 @@ def test_tools_of_a_response_are_its_own() -> None:
         ([WEATHER, WEATHER], "session.tools"),
         ([{**WEATHER, "name": f"f{index}"} for index in range(MAX_TOOLS + 1)], "session.tools"),
         ([{**WEATHER, "description": "x" * 300_000}], "session.tools"),
+        ([{**WEATHER, "description": "x" * 100}], "session.tools"),
+        ([{**WEATHER, "name": "the weather"}], "session.tools[0].name"),
+        ([{**WEATHER, "name": "x" * 65}], "session.tools[0].name"),
+        ([{**WEATHER, "name": ""}], "session.tools[0].name"),
+        ([{**WEATHER, "parameters": {"type": "string"}}], "session.tools[0].parameters.type"),
+        ([{**WEATHER, "parameters": {"properties": []}}], "session.tools[0].parameters.properties"),
+        ([{**WEATHER, "parameters": {"required": [1]}}], "session.tools[0].parameters.required"),
     ],
 )
 def test_what_is_no_function_is_refused(tools: Any, param: str) -> None:
