@@ -1,5 +1,7 @@
 // The microphone as packets of samples.
 
+import { resume } from "./awake.js";
+
 /** Ask for the microphone; the browser's own echo cancellation keeps the answer out of it. Throws DOMException. */
 export function askMicrophone() {
   return navigator.mediaDevices.getUserMedia({
@@ -9,7 +11,7 @@ export function askMicrophone() {
 
 export class Microphone {
   #stream;
-  #context;
+  #context = null;
   #silence = null;
   #node = null;
   #source = null;
@@ -20,8 +22,9 @@ export class Microphone {
     this.#stream = stream;
   }
 
+  /** It can be spoken into: there is one, nobody pulled it out, and it may still be used. */
   get present() {
-    return this.#stream !== null;
+    return this.#stream?.getAudioTracks()[0]?.readyState === "live";
   }
 
   /** What it hears, to be sent as it is; silence where there is nothing: the conversation's clock is this track's. */
@@ -68,6 +71,12 @@ export class Microphone {
     this.#source = this.#context.createMediaStreamSource(stream);
     this.#source.connect(this.#node);
     this.#watch();
+  }
+
+  /** Go on after whatever stopped it; repeated when the browser wants to see a person first. */
+  wake() {
+    resume(this.#context);
+    resume(this.#silence);
   }
 
   /** A muted track delivers silence, and the browser shows that it does. */

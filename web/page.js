@@ -1,5 +1,6 @@
 // The page: shows the call and passes on what the person does. The DOM is touched here and in the modules that show.
 
+import { Awake } from "./awake.js";
 import { Camera, hasTwoCameras } from "./camera.js";
 import { Captions } from "./captions.js";
 import { Company, nameOf } from "./company/choices.js";
@@ -47,7 +48,6 @@ let asking = false; // the browser asks the person for the microphone
 let muted = false;
 let paused = false; // the microphone is not the call's just now
 let pending = false;
-let wakeLock = null;
 
 const transports = new Transports({
   openWebRtc: (wanted) => new WebRtcTransport({ key: settings.key, onVoice: hearVoice, ...wanted }),
@@ -73,6 +73,12 @@ const session = new Session({
   },
   onOpened: startSound,
   onChange: refreshSoon,
+});
+
+const awake = new Awake(document, navigator.wakeLock, () => {
+  microphone?.wake();
+  speaker?.wake();
+  voice?.wake();
 });
 
 const library = new Library(() => settings.key);
@@ -123,8 +129,7 @@ function startSound({ wireRate, packetMs, modes }) {
   if (rate) return;
   rate = wireRate;
   if (!transports.soundApart) openSpeaker();
-  // A phone's screen that goes dark would end the call. Browsers may refuse, and some do not have it.
-  navigator.wakeLock?.request("screen").then((lock) => (wakeLock = lock), () => {});
+  awake.hold();
   const started = microphone.start({
     rate: wireRate,
     packetMs,
@@ -177,7 +182,9 @@ async function replaceMicrophone() {
     mine.muted = muted || paused;
     transports.use("audio", mine.track);
   } catch {
-    if (microphone === mine) notice.show("microphoneLost");
+    if (microphone !== mine) return;
+    notice.show("microphoneLost");
+    refreshSoon();
   }
 }
 
@@ -190,8 +197,7 @@ function releaseSound() {
   speaker = null;
   voice?.close();
   voice = null;
-  wakeLock?.release();
-  wakeLock = null;
+  awake.release();
   muted = false;
   camera.stop();
   showCamera();
@@ -345,8 +351,8 @@ function listen() {
     if (key === "m") toggleMute();
     if (key === "v") toggleCamera();
   };
-  // Some browsers let a page sound only once it has been touched.
-  document.onpointerdown = () => (speaker?.wake(), voice?.wake());
+  // The frame that a page waits for when it is hidden comes only when it is shown again.
+  document.addEventListener("visibilitychange", () => pending && refresh());
   addEventListener("hashchange", takeKey); // a code that is scanned while the page is open
   addEventListener("pagehide", () => session.hangUp());
 }

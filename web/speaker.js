@@ -1,5 +1,7 @@
 // The loudspeaker: sound of answers in, the heard position out.
 
+import { resume } from "./awake.js";
+
 export class Speaker {
   #context;
   #node = null;
@@ -34,7 +36,7 @@ export class Speaker {
 
   /** Begin to sound; repeated when the browser wants to see a person first. */
   wake() {
-    if (this.#context.state === "suspended") this.#context.resume();
+    resume(this.#context);
   }
 
   play(item, atMs, samples) {

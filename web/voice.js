@@ -1,5 +1,7 @@
 // The answer as WebRTC brings it: played by the browser, measured for the page.
 
+import { resume } from "./awake.js";
+
 const MEASURE_MS = 50;
 const HUSH_MS = 400; // by then the server has fallen silent, and its silence has arrived
 
@@ -23,7 +25,7 @@ export class Voice {
 
   /** Begin to sound; repeated when the browser wants to see a person first. */
   wake() {
-    if (this.#context.state === "suspended") this.#context.resume();
+    resume(this.#context);
     if (this.#element.paused) this.#element.play().catch(() => {});
   }
 
