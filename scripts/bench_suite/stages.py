@@ -22,6 +22,8 @@ from scripts.bench_suite.speakers import RATE, Speaker, noise_floor, utter
 
 REPEATS = 5
 TIMING = Timing()
+TOGETHER = 16
+"""windows that a call takes where a hundred sessions each have one every 32 ms, and they gather for 5 ms"""
 SPEECH_GOES_ON = 0.35
 """probability from which a window after speech still counts as speech (tdm/turns.py, at its defaults)"""
 
@@ -30,7 +32,8 @@ def measure(material: Material, voices: Sequence[Speaker]) -> Findings:
     """Real-time factors: below 1 keeps up with real time, 0.1 takes a tenth of one core or of two."""
     speech = [_input_pcm(utter(voices[i % len(voices)], q.text).pcm) for i, q in enumerate(material.questions[:6])]
     rows = [
-        Row("real-time factor: voice activity", _activity(np.concatenate(speech)), "×", REPEATS),
+        Row("real-time factor: voice activity, one session", _activity(np.concatenate(speech), 1), "×", REPEATS),
+        Row(f"… for each of {TOGETHER} sessions", _activity(np.concatenate(speech), TOGETHER), "×", REPEATS),
         Row("voice activity falls after the last audible sample", 1_000 * _tail_s(speech), "ms", len(speech)),
         Row("real-time factor: recogniser, a question at once", _recogniser(speech), "×", len(speech)),
         *_language_and_speech(),
@@ -60,17 +63,18 @@ def _median_s(act: Callable[[], object]) -> float:
     return statistics.median(times)
 
 
-def _activity(pcm: Pcm) -> float:
+def _activity(pcm: Pcm, n_sessions: int) -> float:
+    """For each of sessions that share the network's calls, and here hear the same."""
     activity = SileroActivity()
     size = TIMING.window_samples
     windows = [pcm[at : at + size] for at in range(0, len(pcm) - size, size)]
 
     def run() -> None:
-        state = activity.open()
+        states = [activity.open() for _ in range(n_sessions)]
         for window in windows:
-            activity.probabilities([window], [state])
+            activity.probabilities([window] * n_sessions, states)
 
-    return _median_s(run) / (len(windows) * TIMING.window_s)
+    return _median_s(run) / (len(windows) * TIMING.window_s * n_sessions)
 
 
 def _tail_s(speech: Sequence[Pcm]) -> float:
