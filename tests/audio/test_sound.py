@@ -46,6 +46,7 @@ def test_flac_is_read() -> None:
         (encoded(np.zeros(0, np.float32), 16_000), "no sound in it"),
         (encoded(np.array([np.nan], np.float32), 16_000), "no numbers"),
     ],
+    ids=["text", "empty", "not a number"],  # a sound file tells the time
 )
 def test_what_cannot_be_heard_is_refused(data: bytes, why: str) -> None:
     with pytest.raises(ValueError, match=why):

@@ -32,7 +32,11 @@ def serving(*options: str, end: signal.Signals = signal.SIGTERM) -> Iterator[str
             yield ready.split()[3].replace("127.0.0.1", "localhost")
         finally:
             process.send_signal(end)
-            process.wait(20)
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()  # it must not outlive the test
+                raise
 
 
 async def call(page: Page) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
-from playwright.async_api import Page, async_playwright
+from playwright.async_api import Browser, Page, Playwright, async_playwright
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OUT = Path(__file__).parents[2] / "out"
@@ -53,6 +53,52 @@ class Recording:
         return np.asarray(self.start_ms + loud * window_ms, np.float64)
 
 
+class Browsers:
+    """Chromium, started when it is first wanted and kept: to start it takes longer than most tests do.
+
+    Pages share nothing but the program: each has a context of its own, with its own storage and permissions.
+    """
+
+    def __init__(self) -> None:
+        self._playwright: Playwright | None = None
+        self._kept: dict[str, Browser] = {}
+
+    @asynccontextmanager
+    async def one(self, asked: str, flags: tuple[str, ...]) -> AsyncIterator[Browser]:
+        """A browser.
+
+        Args:
+            asked: the flag by which it answers when a page asks for a microphone or a camera.
+            flags: hold for the whole program, so that whoever has some gets a browser for himself.
+        """
+        if self._playwright is None:
+            self._playwright = await async_playwright().start()
+        launch = self._playwright.chromium.launch
+        if flags:
+            browser = await launch(executable_path=CHROMIUM, args=[*_QUIET, asked, *flags])
+            try:
+                yield browser
+            finally:
+                await browser.close()
+            return
+        # one that fell over in a test is not there for the next
+        if asked not in self._kept or not self._kept[asked].is_connected():
+            self._kept[asked] = await launch(executable_path=CHROMIUM, args=[*_QUIET, asked])
+        yield self._kept[asked]
+
+    async def close(self) -> None:
+        """End what was started. In the loop in which it was."""
+        for browser in self._kept.values():
+            await browser.close()
+        self._kept.clear()
+        if self._playwright:
+            await self._playwright.stop()
+        self._playwright = None
+
+
+BROWSERS = Browsers()
+
+
 @asynccontextmanager
 async def page_at(
     url: str,
@@ -64,7 +110,7 @@ async def page_at(
     script: str = "",
     any_certificate: bool = False,
 ) -> AsyncIterator[Page]:
-    """A page in a fresh browser. A script error in it fails the test.
+    """A page of somebody who was never here. A script error in it fails the test.
 
     Args:
         allows: whether the person allows microphone and camera.
@@ -73,15 +119,15 @@ async def page_at(
     """
     asked = "--use-fake-ui-for-media-stream" + ("" if allows else "=deny")
     errors: list[str] = []
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=[*_QUIET, asked, *flags])
+    async with BROWSERS.one(asked, flags) as browser:
+        context = await browser.new_context(
+            viewport={"width": size[0], "height": size[1]},
+            color_scheme="dark" if scheme == "dark" else "light",
+            device_scale_factor=2 if size == PHONE else 1,
+            ignore_https_errors=any_certificate,
+        )
         try:
-            page = await browser.new_page(
-                viewport={"width": size[0], "height": size[1]},
-                color_scheme="dark" if scheme == "dark" else "light",
-                device_scale_factor=2 if size == PHONE else 1,
-                ignore_https_errors=any_certificate,
-            )
+            page = await context.new_page()
             page.set_default_timeout(20_000)
             page.on("pageerror", lambda error: errors.append(str(error)))
             await page.add_init_script(_TAP)
@@ -90,7 +136,7 @@ async def page_at(
             await page.goto(url)
             yield page
         finally:
-            await browser.close()
+            await context.close()
     assert not errors, errors
 
 

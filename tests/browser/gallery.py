@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw, ImageFont
 from playwright.async_api import Page, expect
 
 from streaming.company.characters import Characters
-from tests.browser.chromium import page_at
+from tests.browser.chromium import BROWSERS, page_at
 from tests.browser.fake_library import FakeLibrary, character, voice
 from tests.browser.fake_server import FakeServer, speechlike
 
@@ -241,6 +241,7 @@ async def main(names: list[str]) -> None:
                     continue
                 async with _staged(place, flags, script) as stage:
                     await part(stage)
+    await BROWSERS.close()
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a person who listens to a page understands."""
 
 from difflib import SequenceMatcher
+from functools import cache
 
 import numpy as np
 
@@ -10,10 +11,16 @@ from omni.timing import Timing
 from tests.browser.chromium import Recording
 
 
+@cache
+def recogniser() -> Recogniser:
+    """Loaded once."""
+    return Recogniser()
+
+
 def understood(recording: Recording) -> str:
     """What a listener understands of a recording."""
     resampler = Resampler(recording.rate, Timing().input_rate)
-    utterance = Recogniser().open()
+    utterance = recogniser().open()
     utterance.add(np.concatenate([resampler.push(recording.samples), resampler.flush()]))
     return utterance.transcribe()
 

@@ -1,6 +1,5 @@
 """Voices and characters from a real browser to the real server with its packaged models, on a phone."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from playwright.async_api import Page, expect
 from omni.packaged.speaking.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm
-from tests.browser.calls import PATIENCE_MS, call, serving, until_heard
+from tests.browser.calls import PATIENCE_MS, call, until_heard
 from tests.browser.chromium import PHONE, needs_chromium, page_at, screenshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
@@ -24,20 +23,8 @@ READ = (
 )
 
 
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serving("--data-dir", str(tmp_path_factory.mktemp("data"))) as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def reader() -> Pcm:
-    """Somebody reads the sentence, at Timing.output_rate, without a pause at its end."""
-    synthesizer = Synthesizer()
-    return synthesizer.speak(READ, synthesizer.voices[1]).pcm
-
-
 def microphone(path: Path, sound: Pcm) -> tuple[str, ...]:
+    """Flags for a microphone into which this is read again and again."""
     soundfile.write(path, 0.5 * sound / np.abs(sound).max(), Timing().output_rate, subtype="PCM_16")
     return (f"--use-file-for-fake-audio-capture={path}",)
 
@@ -49,8 +36,9 @@ async def type_in(page: Page, text: str) -> None:
 
 
 async def test_a_few_seconds_become_a_voice_that_answers_in_the_same_call(
-    server: str, reader: Pcm, tmp_path: Path
+    server: str, synthesizer: Synthesizer, tmp_path: Path
 ) -> None:
+    reader = synthesizer.speak(READ, synthesizer.voices[1]).pcm
     async with page_at(server, size=PHONE, scheme="dark", flags=microphone(tmp_path / "mic.wav", reader)) as page:
         await call(page)
         await page.keyboard.press("m")  # the microphone reads without end

@@ -1,7 +1,7 @@
 """A call from a real browser to the real server with its packaged models, by voice and camera."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,29 +10,15 @@ import soundfile
 from PIL import Image, ImageDraw, ImageFont
 from playwright.async_api import Page, expect
 
-from omni.packaged.speaking.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm
-from tests.browser.calls import PATIENCE_MS, VOICE, call, say, serving, until_heard
+from tests.browser.calls import PATIENCE_MS, VOICE, call, say, until_heard
 from tests.browser.chromium import DESK, OUT, PHONE, Recording, needs_chromium, page_at, recorded, screenshot
 from tests.browser.listening import likeness, understood
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
 
 TIMING = Timing()
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as address:
-        yield address
-
-
-@pytest.fixture(scope="module")
-def speak() -> Callable[[str], Pcm]:
-    """A person's voice, at Timing.output_rate."""
-    synthesizer = Synthesizer()
-    return lambda text: synthesizer.speak(text, synthesizer.voices[0]).pcm
 
 
 def silence(seconds: float) -> Pcm:

@@ -2,8 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from urllib.parse import urlsplit
+from contextlib import asynccontextmanager
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ from omni.types import Pcm
 from tests.browser.calls import PATIENCE_MS, VOICE, call, say, until_heard
 from tests.browser.chromium import needs_chromium, page_at, recorded, screenshot
 from tests.browser.fake_server import WEB
+from tests.browser.network import Network
 from tests.fakes import ScriptedModel
 from tests.fakes import say as spelled
 from tests.streaming.gateway.place import RATE, Place, serving
@@ -24,63 +24,17 @@ WORDS = [f"word{n}" for n in range(16)]
 OUTAGE_S = 3.0
 
 
-class Network:
-    """What lies between browser and server: a proxy whose cable can be pulled."""
-
-    def __init__(self, host: str, port: int) -> None:
-        self._server = (host, port)
-        self._cut = False
-        self._writers: set[asyncio.StreamWriter] = set()
-        self.url = ""
-
-    @asynccontextmanager
-    async def up(self) -> AsyncIterator["Network"]:
-        listener = await asyncio.start_server(self._pass, "127.0.0.1", 0)
-        # over WebRTC a call would not come this way
-        self.url = f"http://localhost:{listener.sockets[0].getsockname()[1]}/?transport=ws"
-        try:
-            yield self
-        finally:
-            self.cut()
-            listener.close()
-
-    def cut(self) -> None:
-        """Break every connection without a word, and let none begin."""
-        self._cut = True
-        for writer in self._writers:
-            writer.transport.abort()
-
-    def mend(self) -> None:
-        self._cut = False
-
-    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._cut:
-            writer.transport.abort()
-            return
-        there, back = await asyncio.open_connection(*self._server)
-        self._writers |= {writer, back}
-        await asyncio.gather(self._copy(reader, back), self._copy(there, writer))
-        self._writers -= {writer, back}
-
-    @staticmethod
-    async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(ConnectionError):
-            while data := await reader.read(65_536):
-                writer.write(data)
-                await writer.drain()
-        writer.close()
-
-
 @asynccontextmanager
 async def called(model: ScriptedModel) -> AsyncIterator[tuple[Place, Network, Page]]:
     """A call over a network that can be cut."""
-    async with serving(model=model, page=WEB) as place:
-        address = urlsplit(place.address)
-        network = Network(str(address.hostname), int(address.port or 0))
-        async with network.up(), page_at(network.url, script=VOICE) as page:
-            await call(page)
-            await sounding(page)
-            yield place, network, page
+    async with (
+        serving(model=model, page=WEB) as place,
+        Network(place.address).up() as network,
+        page_at(f"{network.url}?transport=ws", script=VOICE) as page,  # over WebRTC a call would not come this way
+    ):
+        await call(page)
+        await sounding(page)
+        yield place, network, page
 
 
 async def sounding(page: Page) -> None:

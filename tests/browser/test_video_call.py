@@ -1,14 +1,13 @@
 """What the person shows, in a real browser with the real server: the answers follow the picture."""
 
 import asyncio
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw, ImageFont
 from playwright.async_api import Page, expect
 
-from tests.browser.calls import PATIENCE_MS, call, serving
+from tests.browser.calls import PATIENCE_MS, call
 from tests.browser.chromium import DESK, needs_chromium, page_at, screenshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
@@ -16,12 +15,6 @@ pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
 SCENERY = (Path(__file__).parent / "scenery.js").read_text()
 PERIOD_S, RATE = 4, 30
 """for so long the camera sees a sign, before it sees the other; pictures a second in its file"""
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    with serving() as address:
-        yield address
 
 
 @pytest.fixture(scope="module")

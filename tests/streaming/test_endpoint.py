@@ -226,13 +226,12 @@ def test_an_answer_that_breaks_off_is_an_error(server: Server) -> None:
 
 
 def test_nobody_there() -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    context = EndpointChat(f"http://127.0.0.1:{port}/v1", "tiny").open()
-    context.begin(HELLO, None)
-    with pytest.raises(RuntimeError, match="start it, or correct the address"):
-        whole(context)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens
+        context = EndpointChat(f"http://127.0.0.1:{taken.getsockname()[1]}/v1", "tiny").open()
+        context.begin(HELLO, None)
+        with pytest.raises(RuntimeError, match="start it, or correct the address"):
+            whole(context)
     assert context.read() == ("", True)
 
 
