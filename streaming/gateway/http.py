@@ -104,6 +104,17 @@ def error_response(status: int, code: str, message: str, param: str | None = Non
     return web.json_response({"error": error}, status=status)
 
 
+def models_response(name: str | None, wanted: str | None) -> web.Response:
+    """The model that there is, by its name (None: it is being loaded), in a list or alone where that one is wanted."""
+    entry = {"id": name, "object": "model", "created": 0, "owned_by": "omni"}
+    if wanted is None:
+        return web.json_response({"object": "list", "data": [entry] if name else []})
+    if wanted == name:
+        return web.json_response(entry)
+    there = f"there is {name}, which answers to any name in a call" if name else "the models are still being loaded"
+    return error_response(404, "model_not_found", f"there is no model {wanted[:80]!r} here; {there}", "model")
+
+
 def guard(config: Config, access: Access) -> Middleware:
     """Middleware: the host must be known, and what is under /v1 and /metrics needs a key and no stranger's page.
 

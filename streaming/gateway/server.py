@@ -25,6 +25,7 @@ from streaming.gateway.call import Call, Shared
 from streaming.gateway.libraries import CHARACTERS, Libraries
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.media import ActivityModel, PooledActivity
+from streaming.gateway.minutes import UsedMinutes
 from streaming.gateway.requests.characters import CharacterRequests
 from streaming.gateway.requests.secrets import client_secret, flat_client_secret
 from streaming.gateway.requests.speech import SpeechRequests
@@ -141,6 +142,7 @@ class Gateway:
     def _routes(self, page: Path | None) -> web.Application:
         guards = [http.share(self._config), http.guard(self._config, self._access)]
         app = web.Application(middlewares=[*guards, self._once_read])
+        app.cleanup_ctx.append(UsedMinutes(self._config.data_folder, self._access, self._clock).while_serving)
         app.router.add_get("/v1/realtime", self._realtime)
         reception = Reception(self._admit, self._begin, self._engine, self._resume, self._find, self._keep)
         ice_servers = read_ice_servers(self._config.ice_servers)
@@ -154,6 +156,7 @@ class Gateway:
         app.router.add_delete("/v1/audio/voices/{id}", self._with_libraries(remove_voice))
         CharacterRequests(self._characters).add_routes(app)
         app.router.add_get("/v1/models", self._models)
+        app.router.add_get("/v1/models/{id:.+}", self._models)
         app.router.add_get("/health", self._health)
         app.router.add_get("/ready", self._ready)
         app.router.add_get("/metrics", self._measurements)
@@ -358,10 +361,9 @@ class Gateway:
 
     # ------------------------------------------------------------ for monitors
 
-    async def _models(self, _: web.Request) -> web.Response:
-        name = self._service and self._service.worker.capabilities.name
-        entry = {"id": name, "object": "model", "created": 0, "owned_by": "omni"}
-        return web.json_response({"object": "list", "data": [entry] if name else []})
+    async def _models(self, request: web.Request) -> web.Response:
+        name = None if self._service is None else self._service.worker.capabilities.name
+        return http.models_response(name, request.match_info.get("id"))
 
     async def _health(self, _: web.Request) -> web.Response:
         """200 once the models are warm."""

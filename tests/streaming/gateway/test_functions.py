@@ -93,6 +93,27 @@ async def test_a_spoken_answer_may_end_with_a_call() -> None:
         assert answer.content[0].transcript.strip() == "I was told: It rains."
 
 
+async def test_an_answer_with_a_call_that_is_cut_late_keeps_its_call() -> None:
+    """A client that plays what it has got says only then how far it was heard: perhaps while the next answer begins."""
+    async with talking() as talk:
+        await talk.write("politely")
+        answer, call = (await talk.respond()).output
+        truncate = talk.connection.conversation.item.truncate
+        await truncate(item_id=answer.id, content_index=0, audio_end_ms=60_000)
+        assert (await talk.until("conversation.item.truncated")).audio_end_ms < 60_000
+        await talk.create(type="function_call_output", call_id=call.call_id, output="It rains.")
+        await talk.connection.response.create(response={"tools": []})
+        await talk.until("response.created")
+        await truncate(item_id=answer.id, content_index=0, audio_end_ms=0)
+        (told,) = (await talk.until("response.done")).response.output
+        assert told.content[0].transcript.strip() == "I was told: It rains."
+        await talk.connection.conversation.item.retrieve(item_id=answer.id)
+        assert (await talk.until("conversation.item.retrieved")).item.content[0].transcript == ""
+        await talk.create(type="function_call_output", call_id=call.call_id, output="It snows.")
+        (told,) = (await talk.respond(tools=[])).output
+        assert told.content[0].transcript.strip() == "I was told: It snows.", "the call is still known"
+
+
 async def test_an_output_that_nobody_asked_for_is_refused() -> None:
     async with talking() as talk:
         await talk.create(type="function_call_output", call_id="call_unknown", output="It rains.")

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
+from openai import AsyncOpenAI, NotFoundError
 
 from streaming.config import Config
 from tests.streaming.gateway.place import call, serving
@@ -111,3 +112,12 @@ async def test_what_the_framework_refuses_is_told_as_what_it_is() -> None:
         ):
             async with http.request(method, place.address + path, data=body) as reply:
                 assert (reply.status, (await reply.json())["error"]["code"]) == (status, code)
+
+
+async def test_a_client_may_ask_for_one_model_by_its_name() -> None:
+    async with serving() as place, AsyncOpenAI(api_key="none", base_url=f"{place.address}/v1") as client:
+        assert [model.id async for model in client.models.list()] == ["scripted"]
+        assert (await client.models.retrieve("scripted")).id == "scripted"
+        with pytest.raises(NotFoundError, match=r"there is no model 'gpt/4' here; there is scripted") as caught:
+            await client.models.retrieve("gpt/4")
+        assert (caught.value.code, caught.value.param) == ("model_not_found", "model")

@@ -5,9 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 from openai.types.realtime import RealtimeResponse, RealtimeServerEvent, RealtimeSessionCreateResponse
 from pydantic import BaseModel, TypeAdapter
+
+from streaming.events import AudioPart, EndStatus, Event, Item, ResponseEnded, ResponseSpeech, ResponseStarted
+from streaming.gateway.wire.realtime import Carriage, RealtimeCodec
+from tests.streaming.gateway.wire.samples import OPENED
 
 _SERVER = json.loads((Path(__file__).parents[3] / "golden_messages" / "server.json").read_text())["conversation"]
 _MESSAGES: list[dict[str, Any]] = [message for step in _SERVER for message in step["messages"]]
@@ -53,6 +58,26 @@ def test_a_message_is_what_the_official_client_expects(message: dict[str, Any]) 
         return
     parsed = _strictly(_MODELS[kind], message)
     assert set(_extra(parsed)) <= _OUR_FIELDS.get(kind, set())
+
+
+def test_how_sound_that_travels_apart_goes_is_told_as_the_official_client_expects() -> None:
+    codec = RealtimeCodec("sess_1", carriage=Carriage(sound_apart=True))
+    sound = np.zeros(480, np.float32)
+    ends: tuple[EndStatus, ...] = ("completed", "cancelled")
+    events: list[Event] = [OPENED]
+    for number, status in enumerate(ends):
+        place = f"resp_{number}", f"item_{number}"
+        item = Item(place[1], "assistant", (AudioPart("Hi.", 0.02),))
+        events += [
+            ResponseStarted(*place, None, speaks=True, metadata=None, turn=number),
+            ResponseSpeech(*place, sound, "Hi.", 0.0, number),
+            ResponseEnded(place[0], item, status, None, None, "Hi.", 3, number),
+        ]
+    told = [json.loads(frame) for event in events for frame in codec.encode(event)]
+    told = [message for message in told if message["type"] in _OVER_WEBRTC]
+    assert {message["type"] for message in told} == _OVER_WEBRTC
+    for message in told:
+        assert not list(_extra(_strictly(_MODELS[message["type"]], message)))
 
 
 def test_the_conversation_holds_every_kind_of_message_that_is_sent() -> None:
