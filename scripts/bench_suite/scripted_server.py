@@ -18,7 +18,7 @@ from omni.model import Capabilities, Mark, Phase
 from omni.timing import Timing
 from omni.types import Delta, Pcm, Reply, SpeechDelta, TextDelta, Transcript, TurnEnd, Unit, Voice, Word
 from streaming.config import Config
-from streaming.gateway.listening import listening
+from streaming.gateway.listening import keep_what_is_loaded, listening
 from streaming.gateway.media import ActivityModel
 from streaming.gateway.server import PATIENCE_S, Gateway
 from streaming.tdm.clock import SystemClock
@@ -114,6 +114,7 @@ async def serve(options: argparse.Namespace) -> None:
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
     async with listening(gateway, "127.0.0.1", options.port):
         gateway.start(SteadyModel(), LoudnessModel() if options.loudness else _silero())
+        keep_what_is_loaded()
         await stop.wait()
 
 

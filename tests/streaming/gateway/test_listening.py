@@ -1,9 +1,11 @@
 """The server from start to stop, and what it says to the person who starts it."""
 
 import asyncio
+import gc
 import os
 import signal
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
@@ -47,12 +49,20 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listening, "own_addresses", lambda _: ["192.168.1.7", "10.0.0.7"])
 
 
+@pytest.fixture(autouse=True)
+def collected() -> Iterator[None]:
+    """The other tests have their garbage collected as ever."""
+    yield
+    gc.unfreeze()
+
+
 async def test_without_tls_nothing_is_made_and_no_key_is_needed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     printed, statuses = await said(Config(port=0, data_dir=str(tmp_path)), capsys)
     assert printed.startswith("Omni is ready: http://127.0.0.1:")
     assert statuses == [200, 200]
+    assert gc.get_freeze_count()  # what was loaded is not searched for garbage while people call
     assert not os.listdir(tmp_path)  # noqa: PTH208  pathlib would be told that this blocks
 
 
