@@ -7,11 +7,16 @@ import numpy as np
 import numpy.typing as npt
 
 from omni.packaged.language.openings import Opening
+from omni.packaged.language.role import Role
 from omni.text.tokenizer import BpeTokenizer, TextStream
 
 _ENOUGH_TOKENS = 14
 """a sentence that ends beyond this is the last"""
 _MOST_SENTENCES = 2
+ANSWER_TOKENS = 70
+"""and where it has to end"""
+_LATE_TOKENS = 20
+"""so few before that, a comma is made the full stop: better short than cut off"""
 _REPEAT = 3
 """tokens in a row that may not come twice in an answer"""
 _REPEAT_EARLIER = 5
@@ -38,6 +43,10 @@ class Speakable:
         self.penalty[list(self.ends)] = 0
         self.continues = frozenset(token for token, text in enumerate(texts) if not text.startswith((" ", "\n")))
         """tokens that go on with the word before them"""
+        self.commas = frozenset(tokenizer.encode(",") + tokenizer.encode(";"))
+        (self.full_stop,) = tokenizer.encode(".")
+        self.within_words = frozenset(token for token in self.continues if texts[token][:1].isalpha())
+        """those of letters"""
 
 
 class Answer:
@@ -50,18 +59,23 @@ class Answer:
         opening: Opening,
         limit: int,
         earlier: Sequence[list[int]] = (),
+        *,
+        role: Role | None = None,
     ) -> None:
         """Start an answer.
 
         Args:
             limit: tokens.
             earlier: tokens of answers that it may not repeat.
+            role: who gives it.
         """
         self._stream = TextStream(tokenizer)
         self._speakable = speakable
         self._opening = opening
         self._limit = limit
         self._earlier = earlier
+        self._role = role
+        self._leaning = None if role is None else role.leaning.copy()
         self._tokens: list[int] = []
         self._text = ""
         self._n_sentences = 0
@@ -81,17 +95,23 @@ class Answer:
             logits: [V], changed in place.
         """
         logits += self._speakable.penalty if self._text else self._speakable.text_penalty
+        if self._role is not None and self._leaning is not None:
+            self._role.bend(logits, self._leaning, self._text)
         for tokens, n_repeated in ((self._tokens, _REPEAT), *((told, _REPEAT_EARLIER) for told in self._earlier)):
             recent = self._tokens[1 - n_repeated :]
             for start in range(len(tokens) - n_repeated + 1):
-                if tokens[start : start + n_repeated - 1] == recent:
-                    logits[tokens[start + n_repeated - 1]] = -np.inf
+                repeated = tokens[start + n_repeated - 1]
+                # a word that has begun is finished: forbidding its end would make another of it, as of a name
+                if tokens[start : start + n_repeated - 1] == recent and repeated not in self._speakable.within_words:
+                    logits[repeated] = -np.inf
         token = int(logits.argmax())
         # a full stop may be the point of "3.5": only what follows it tells
         enough = self._at_sentence_end() and token not in self._speakable.continues
         if enough:
             self._n_sentences += 1
         enough = enough and (len(self._tokens) >= _ENOUGH_TOKENS or self._n_sentences >= _MOST_SENTENCES)
+        if token in self._speakable.commas and len(self._tokens) >= min(self._limit, ANSWER_TOKENS) - _LATE_TOKENS:
+            token = self._speakable.full_stop
         if enough or token in self._speakable.ends or len(self._tokens) >= self._limit:
             self.over = True
             return None
@@ -100,6 +120,8 @@ class Answer:
     def push(self, token: int) -> str:
         """The text that a chosen token adds; may be empty."""
         self._tokens.append(token)
+        if self._leaning is not None:
+            self._leaning[token] = min(self._leaning[token], 0)
         text = self._stream.push(token)
         if not self._text:
             text = text.lstrip()

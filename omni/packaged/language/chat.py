@@ -1,5 +1,6 @@
 """The packaged language model as a Chat: short spoken answers, nothing computed twice."""
 
+import re
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -7,24 +8,24 @@ from pathlib import Path
 import numpy as np
 
 from omni.packaged.language import gguf
-from omni.packaged.language.answer import Answer, Speakable
+from omni.packaged.language.answer import ANSWER_TOKENS, Answer, Speakable
 from omni.packaged.language.decoder import SMOLLM2, Decoder
 from omni.packaged.language.openings import NOTE, Opening, opening
 from omni.packaged.language.prompt import STATIC, Persona
+from omni.packaged.language.role import Role
 from omni.text.chat import Message
 from omni.text.tokenizer import BpeTokenizer
 from omni.types import Tool, ToolCall
 
 N_POSITIONS = 1024
 """of one conversation, prompt and answer included; about 46 KB of memory for each one that is used"""
-ANSWER_TOKENS = 70
 _RESERVE = 128
 """positions kept free for the answer and its opening"""
 _USER_TOKENS = 200
 """of one message: what a monologue asks is in its newest words"""
 _NOTE_TOKENS = 120
 _INSTRUCTION_TOKENS = 160
-_LEADING_TOKENS = 280
+_LEADING_TOKENS = 400
 """of instructions and the examples in them: with the longest message behind them, everything still fits"""
 _REMINDER_TOKENS = 32
 _KEPT_EXCHANGES = 3
@@ -91,8 +92,9 @@ class Template:
             note, text = match[0], text[match.end() :]
         head = self._tokenizer.encode(f"{message.role}\n{note}")[:_NOTE_TOKENS]
         body = self._tokenizer.encode(text)
-        body = body[:_INSTRUCTION_TOKENS] if message.role == "system" else body[-_USER_TOKENS:]
-        return [self._start, *head, *body]
+        if message.role == "system":
+            return [self._start, *head, *self._shortened(text, _INSTRUCTION_TOKENS)]
+        return [self._start, *head, *body[-_USER_TOKENS:]]
 
     def leading(self, persona: Persona) -> list[list[int]]:
         """Instructions, and the first of their examples that there is room for."""
@@ -106,8 +108,21 @@ class Template:
 
     def reminder(self, persona: Persona) -> list[int]:
         """Who the assistant is, said again before the user's message."""
-        words = self._tokenizer.encode(f"system\n{persona.reminder}")[:_REMINDER_TOKENS]
-        return [self._start, *words, self._end, *self._newline]
+        words = self._shortened(persona.reminder, _REMINDER_TOKENS)
+        return [self._start, *self._tokenizer.encode("system\n"), *words, self._end, *self._newline]
+
+    def _shortened(self, text: str, n_tokens: int) -> list[int]:
+        """Its first tokens, to the end of a sentence, or at least of a part of one, which is then made a whole one."""
+        ids = self._tokenizer.encode(text)
+        if len(ids) <= n_tokens:
+            return ids
+        # one is kept for the full stop
+        kept = self._tokenizer.decode(ids[: n_tokens - 1])
+        for end in (r"[.!?](?=\s)", r"[,;:](?=\s)", r"\s"):
+            if ends := [match.start() for match in re.finditer(end, kept)]:
+                kept = kept[: ends[-1]]
+                break
+        return self._tokenizer.encode(f"{kept.rstrip(' ,;:')}.")
 
     def answer(self, text: str) -> list[int]:
         """The head of the assistant's answer, as far as it is given."""
@@ -128,6 +143,8 @@ class SmolContext:
         self._first = 0
         self._answer: Answer | None = None
         self._n_tokens = 0
+        self._role: Role | None = None
+        self._role_instructions = ""
         self._messages: Sequence[Message] = ()
         self._earlier: list[str] = []
         """answers to other questions, which this one should not repeat"""
@@ -173,10 +190,18 @@ class SmolContext:
         self._earlier = [] if start.text else [text.lower() for text in others]
         self._messages, self._held = messages, ""
         self._answer_limit = limit = min(max_tokens or ANSWER_TOKENS, ANSWER_TOKENS)
-        in_a_role = bool(Persona.of(instructions).examples)
-        told_ids = [self._chat.tokenizer.encode(text) for text in others] if in_a_role else []
-        self._answer = Answer(self._chat.tokenizer, self._chat.speakable, start, limit, told_ids)
+        role = self._role_of(instructions)
+        told_ids = [] if role is None else [self._chat.tokenizer.encode(text) for text in others]
+        self._answer = Answer(self._chat.tokenizer, self._chat.speakable, start, limit, told_ids, role=role)
         self._n_tokens = 0
+
+    def _role_of(self, instructions: str) -> Role | None:
+        """Who speaks by these instructions, if they show it by examples."""
+        if instructions != self._role_instructions:
+            persona = Persona.of(instructions)
+            self._role = Role(persona, self._chat.tokenizer) if persona.examples else None
+            self._role_instructions = instructions
+        return self._role
 
     def read(self) -> tuple[str, bool]:
         """Some 70 ms of decoding on two free cores; less when a clause ends, and one token shows that it has."""
@@ -245,23 +270,25 @@ class SmolContext:
             last: tokens of its last message.
             tail: tokens of the answer's head.
         """
-        kept = [token for piece in self._window(messages, last) for token in piece]
-        target = [*self._chat.static, *kept, *tail]
+        instructions = messages[0].text if messages and messages[0].role == "system" else ""
+        persona = Persona.of(instructions)
+        # a friendly assistant's manners are not a character's
+        static = [] if persona.examples else self._chat.static
+        kept = [token for piece in self._window(messages, last, persona, len(static)) for token in piece]
+        target = [*static, *kept, *tail]
         same = 0
         while same < min(self._n_computed, len(target) - 1) and self._target[same] == target[same]:
             same += 1
         self._target, self._n_computed = target, same
 
-    def _window(self, messages: Sequence[Message], last: list[int]) -> list[list[int]]:
-        """Instructions and the newest messages that fit.
+    def _window(self, messages: Sequence[Message], last: list[int], persona: Persona, n_static: int) -> list[list[int]]:
+        """Instructions and the newest messages that fit behind n_static tokens.
 
         When something must go, half of the room is cleared at once: cutting a little at every turn would mean
         computing the whole window anew at every turn.
         """
         template = self._chat.template
-        instructions = messages[0].text if messages and messages[0].role == "system" else ""
         spoken = messages[1:] if messages and messages[0].role == "system" else messages
-        persona = Persona.of(instructions)
         leading = template.leading(persona)
         if not spoken:
             return leading
@@ -275,12 +302,14 @@ class SmolContext:
             self._first = 0
         else:
             pieces = [*map(template.message, spoken[:-1]), last]
-        room = N_POSITIONS - len(self._chat.static) - _RESERVE - sum(map(len, leading))
+        room = N_POSITIONS - n_static - _RESERVE - sum(map(len, leading))
         if self._first >= len(pieces):
             self._first = 0
         if sum(map(len, pieces[self._first :])) > room:
             # the newest message stays whatever it costs; by its own limit it fits
-            while self._first < len(pieces) - 1 and sum(map(len, pieces[self._first :])) > room // 2:
+            while self._first < len(pieces) - 1 and (
+                sum(map(len, pieces[self._first :])) > room // 2 or spoken[self._first].role == "assistant"
+            ):
                 self._first += 1
         return leading + pieces[self._first :]
 

@@ -21,6 +21,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from omni.packaged.language.alike import WHO, gist, near
 from omni.text.chat import Message
 
 _EXAMPLES = (
@@ -51,6 +52,8 @@ _MOST_EXAMPLES = 100
 _EXAMPLE = re.compile(
     r"^[^\S\n]*user:(?P<asked>.*\S)\s*\n[^\S\n]*you:(?P<told>.*\S)[^\S\n]*(?:\n|\Z)", re.IGNORECASE | re.MULTILINE
 )
+_KNOWN_BY = 20
+"""characters from which an answer that was perhaps cut off is known"""
 _FIRST_SENTENCE = re.compile(r".*?[a-z]{2}[.!](?=\s|$)", re.S)
 
 
@@ -90,64 +93,14 @@ class Persona:
             given: the answers so far: what was said already is said again only to who asks for the name.
         """
         names = set(re.findall(r"[A-Z]\w+", self.reminder))
-        asked = _gist(question, names)
-        answers = [answer for example, answer in self.examples if _gist(example, names) == asked]
-        fresh = [answer for answer in answers if not any(answer[:_KNOWN_BY] in told for told in given)]
-        if not fresh and asked == _WHO:
-            return answers[0] if answers else None
-        return fresh[0] if fresh else None
-
-
-_KNOWN_BY = 20
-"""characters from which an answer that was perhaps cut off is known"""
-_BEFORE = re.compile(
-    r"^(?:(?:well|so|okay|ok|and|now|hey|hi|hello|please|oh|yes|then) )+(?=\w)|^(?:can|could|would|will) you (?=\w)"
-)
-_AFTER = re.compile(r" (?:please|now|today|yesterday|then|there|again|to me|my dear|dear|for me)$")
-_SPELLINGS = (
-    (r"n['’]t\b", " not"),
-    (r"['’]m\b", " am"),
-    (r"['’]re\b", " are"),
-    (r"(\w)['’]s\b", r"\1 is"),
-    (r"\b(favo|colo|humo)u(r)", r"\1\2"),
-    (r"\b(?:very|really|so|quite|a (?:little )?bit|a little) (?=\w)", ""),
-    (r"\bi (?:feel|am feeling)\b", "i am"),
-    (r"\b(?:tell|give|sing) (?:me |us )?(?:a|another|one more|a new|some|any)\b", "tell me a"),
-    (r"\bdo you (?:know|have) (?:a|another|any) (?=story|stories|joke|jokes|riddle)", "tell me a "),
-)
-"""what is written, or said, in more ways than one"""
-_WHO = "who are you"
-_ALIKE = {
-    _WHO: "what is your name|what are you called|may i ask your name|introduce yourself|tell me your name|who is this"
-    "|who am i talking to|who am i speaking to",
-    "hello": "hi|hey|greetings|good morning|good afternoon|good evening|good day|hello hello",
-    "how are you": "how are you doing|how do you do|how is it going|how do you feel|how are things"
-    "|are you okay|are you well",
-    "goodbye": "bye|bye bye|good night|see you|see you later|goodbye for now|see you soon|i have to go|i must go",
-    "thank you": "thanks|thank you much|thanks a lot|many thanks|thank you for your help|thank you for everything",
-    "what do you like to do": "what do you like doing|what are your hobbies|what do you do for fun|what do you like"
-    "|what do you do all day",
-    "are you a computer": "are you a robot|are you a machine|are you an ai|are you a program|are you real"
-    "|are you human",
-    "where do you live": "where is your home|where are you living|where are you|where are you from"
-    "|where do you come from",
-    "what did you do": "how was your day|what have you done|what have you been doing|what are you doing",
-    "what should i do": "what can i do|what shall i do|what do you advise|tell me a advice|do you have any advice",
-    "what happened then": "what happened next|what happened|and then|go on|then what|tell me more",
-    "tell me a joke": "make me laugh|tell me a jokes",
-    "tell me a story": "tell me a stories",
-}
-_GISTS = {other: gist for gist, others in _ALIKE.items() for other in others.split("|")}
-
-
-def _gist(question: str, names: set[str]) -> str:
-    """The question without courtesy and without whom it is put to; the same for questions that are alike."""
-    plain = " ".join(word for word in question.split() if re.sub(r"\W", "", word) not in names).lower()
-    for written, spelling in _SPELLINGS:
-        plain = re.sub(written, spelling, plain)
-    words = " ".join(re.findall(r"\w+", plain))
-    if words in _GISTS:
-        return _GISTS[words]
-    for pattern in (_AFTER, _AFTER, _BEFORE, _BEFORE):
-        words = pattern.sub("", words)
-    return _GISTS.get(words, words)
+        asked = gist(question, names)
+        gists = [gist(example, names) for example, _ in self.examples]
+        # the very question before one that is only near to it
+        for wanted in (asked, *near(asked)):
+            answers = [answer for (_, answer), example in zip(self.examples, gists, strict=True) if example == wanted]
+            fresh = [answer for answer in answers if not any(answer[:_KNOWN_BY] in told for told in given)]
+            if answers and (fresh or wanted == WHO):
+                return (fresh or answers)[0]
+            if answers:
+                return None
+        return None

@@ -1,12 +1,15 @@
 """The packaged chat model: what it may say, what it computes twice, and what happens when nothing fits any more."""
 
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from omni.packaged.language.answer import Answer
 from omni.packaged.language.chat import N_POSITIONS, SmolChat, SmolContext
+from omni.packaged.language.openings import Opening
 from omni.packaged.language.prompt import Persona
 from omni.text.chat import Message
 
@@ -240,11 +243,36 @@ def test_a_character_stays_one_over_a_long_call(chat: SmolChat) -> None:
             dialogue.append(Message("assistant", answer(context, dialogue)))
             costs.append(sum(n for n in computed if n > 1))
             assert len(context._target) <= N_POSITIONS
-            assert context._target[len(chat.static) :][: len(leading)] == leading
+            assert context._target[: len(leading)] == leading
         assert "Captain Flint" in dialogue[-1].text
     # the instructions are computed once, and then little more than what is new
     assert costs[0] > 150
     assert sorted(costs)[len(costs) // 2] < 110
+
+
+@pytest.mark.parametrize("instructions", ["You are kind. " * 100, "You are very, very kind, " * 100, "very " * 300])
+def test_instructions_that_are_cut_end_as_a_sentence_does(chat: SmolChat, instructions: str) -> None:
+    for ids in (
+        chat.template.head(Message("system", instructions)),
+        chat.template.reminder(Persona(instructions.strip()))[:-2],
+    ):
+        assert len(ids) < 170
+        assert re.search(r"(?:kind|very)\.$", chat.tokenizer.decode(ids))
+
+
+def test_an_answer_that_finds_no_end_is_given_one_at_a_comma(chat: SmolChat) -> None:
+    (comma,) = chat.tokenizer.encode(",")
+    words = [token for token in range(3000, 9000) if re.fullmatch(" [a-z]+", chat.tokenizer.decode([token]))]
+    made, texts = Answer(chat.tokenizer, chat.speakable, Opening(), 60), list[str]()
+    for place in range(60):
+        logits = np.zeros(chat.tokenizer.n_tokens, np.float32)
+        logits[comma if place % 10 == 9 else words[place]] = 1
+        if (token := made.choose(logits)) is None:
+            break
+        texts.append(made.push(token))
+    assert made.n_tokens == 50
+    assert "".join(texts).endswith(".")
+    assert "".join(texts).count(",") == 4
 
 
 @pytest.mark.parametrize("words", ["What do you say to that? " * 200, f"What is my {'very odd ' * 105}name?"])
