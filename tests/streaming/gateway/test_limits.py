@@ -10,7 +10,6 @@ import pytest
 
 from streaming.config import Config
 from streaming.gateway import term
-from streaming.gateway.webrtc import peer
 from streaming.tdm.clock import ManualClock
 from tests.fakes import ScriptedModel
 from tests.grammar import check
@@ -99,10 +98,7 @@ async def test_an_answer_under_way_is_heard_to_its_end(
     assert len(b"".join(sound)) / 2 / RATE > 2.4
 
 
-async def test_of_several_offers_for_one_place_one_gets_it(
-    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(peer, "CONNECT_S", 0.3)
+async def test_of_several_offers_for_one_place_one_gets_it(http: aiohttp.ClientSession) -> None:
     async with serving(Config(api_keys=("sekret-a:sessions=1",), resume_within_s=0)) as place:
         phones = [Phone(http) for _ in range(3)]
         calls = (phone.dial(f"{place.realtime}/calls", headers=A) for phone in phones)
@@ -111,6 +107,7 @@ async def test_of_several_offers_for_one_place_one_gets_it(
         assert len(refused) == 2
         assert all("session_limit_reached" in answer for answer in refused)
         assert place.gateway.n_calls == 1
+        await phones[answers.index(None)].until("session.created")
         for phone in phones:
             await phone.hang_up()
         await place.empty()

@@ -254,10 +254,7 @@ async def test_offers_that_cannot_be_answered_are_refused_with_advice(http: aioh
         await place.empty()
 
 
-async def test_places_keys_and_origins_hold_for_offers_too(
-    http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(peer, "CONNECT_S", 0.3)
+async def test_places_keys_and_origins_hold_for_offers_too(http: aiohttp.ClientSession) -> None:
     async with serving(Config(max_sessions=1, api_keys=("sekret",))) as place:
         key = {"Authorization": "Bearer sekret"}
         url = f"{place.realtime}/calls"
@@ -268,6 +265,7 @@ async def test_places_keys_and_origins_hold_for_offers_too(
         await first.dial(url, headers=key)
         with pytest.raises(AssertionError, match="session_limit_reached"):
             await second.dial(url, headers=key)
+        await first.until("session.created")
         for phone in (first, second):
             await phone.hang_up()
         await place.empty()
@@ -310,8 +308,8 @@ async def test_a_caller_who_is_silent_for_long_is_idle_and_one_who_speaks_is_not
 
 
 async def test_a_peer_that_vanishes_is_let_go(http: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(peer, "SILENT_S", 1.0)
     async with serving(Config(resume_within_s=0)) as place, ringing(http, place) as phone:
+        monkeypatch.setattr(peer, "SILENT_S", 0.5)
         await phone.vanish()
         await place.empty()
 
