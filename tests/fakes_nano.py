@@ -1,7 +1,7 @@
 """Stand-ins for nano's parts: exact, instant, and strict about how they are used. And how to talk with it."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -146,6 +146,8 @@ class FakeSynthesizer:
     manners: list[Manner] = field(default_factory=list)
     """of each of them"""
     broken: bool = False
+    n_steps: int = 2
+    """in which a clause is made"""
 
     def speak(self, clause: str, voice: Voice, manner: Manner = AS_IT_IS) -> SpeechDelta:
         if "fake" not in voice.state:
@@ -160,6 +162,12 @@ class FakeSynthesizer:
         n_word = round(word_s * TIMING.output_rate)
         pcm = np.full(n_word * len(texts), len(clause) / 1000, np.float32)
         return SpeechDelta(pcm, tuple(Word(text, index * word_s) for index, text in enumerate(texts)))
+
+    def steps(self, clause: str, voice: Voice, manner: Manner = AS_IT_IS) -> Generator[None, None, SpeechDelta]:
+        speech = self.speak(clause, voice, manner)
+        for _ in range(self.n_steps - 1):
+            yield
+        return speech
 
 
 @dataclass(frozen=True)

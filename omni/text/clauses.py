@@ -28,8 +28,8 @@ LATER = Limits(comma=12, conjunction=16, longest=25)
 _LONGEST_WORD = 300
 """letters; text without any white space must not be held back for ever"""
 
-_LONGEST_CLAUSE = 240
-"""letters; some 15 s of speech, beyond which making it would keep others waiting"""
+_LONGEST_CLAUSE = 180
+"""letters; some 11 s of speech, beyond which making it would keep others waiting"""
 _LETTERS_OF_DIGIT = 8
 """as it is said in a large number"""
 

@@ -16,7 +16,7 @@ from omni.families.nano.messages import (
     said_last,
     user_message,
 )
-from omni.families.nano.speech import Synthesizer, at_speed, spoken
+from omni.families.nano.speech import Synthesizer, at_speed, spoken, stepped
 from omni.families.nano.state import (
     MAX_PREFILLS,
     Answer,
@@ -120,7 +120,7 @@ class Nano:
     def _known(self, voice: Voice) -> Voice:
         """A voice that can be spoken in: one that was made for the synthesizer, or a built-in one by its name."""
         if voice.state:
-            self._synthesizer.speak("", voice)
+            stepped(self._synthesizer.steps("", voice), to_the_end=True)
             return voice
         voices = {known.name: known for known in self.capabilities.voices}
         if voice.name not in voices:
@@ -287,9 +287,8 @@ class Nano:
         draft = answer.draft
         deltas: list[Delta] = []
         if answer.n_clauses < draft.n_speakable(answer.n_chars):
-            if answer.n_clauses == len(draft.speech):
-                clause, task = draft.clauses[answer.n_clauses], draft.task
-                draft.speech.append(spoken(self._synthesizer, clause, task.voice, task.manner))
+            if answer.n_clauses == len(draft.speech) and not self._make(draft):
+                return []
             deltas.append(draft.speech[answer.n_clauses])
             answer = replace(answer, n_clauses=answer.n_clauses + 1)
         state.memory = replace(state.memory, answer=answer)
@@ -297,6 +296,21 @@ class Nano:
             deltas.append(_end(draft))
             state.memory = replace(state.memory, answer=replace(answer, closed=True))
         return deltas
+
+    def _make(self, draft: Draft) -> bool:
+        """Make sound of the draft's next clause, or some of it; True: it is there.
+
+        Somebody waits for the first clause, which is short; in the midst of a later one other sessions have their turn.
+        """
+        clause, task = draft.clauses[len(draft.speech)], draft.task
+        if draft.making is None:
+            draft.making = spoken(self._synthesizer, clause, task.voice, task.manner)
+        speech = stepped(draft.making, to_the_end=not draft.speech)
+        if speech is None:
+            return False
+        draft.making = None
+        draft.speech.append(speech)
+        return True
 
     def _prefills(self, state: State, spoke: bool) -> bool:
         """While a greeting is being heard, have the language model read the instructions; False: that is done.

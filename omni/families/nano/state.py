@@ -4,7 +4,7 @@ Everything that a mark must bring back is frozen (Memory, Answer). What was comp
 only grows, so any number of marks may share it, and going back recomputes nothing.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol, Self
 
@@ -20,7 +20,7 @@ MAX_MESSAGES = 200
 """history beyond this is forgotten, oldest first"""
 KEPT_MESSAGES = 150
 """what is left then: cutting seldom keeps the language model's prefix in its cache"""
-MAX_PREFILLS = 8
+MAX_PREFILLS = 10
 """calls of the language model that a greeting is given to have the instructions read"""
 CUT_OFF = "—"
 """ends an answer that the user interrupted, so that the language model knows it did not finish"""
@@ -78,6 +78,8 @@ class Draft:
     """joined, they are the text as far as it is ready to be spoken"""
     speech: list[SpeechDelta] = field(default_factory=list)
     """one for each of the first clauses"""
+    making: Generator[None, None, SpeechDelta] | None = None
+    """the sound of the clause after those, begun"""
     n_prefills: int = 0
     """of what comes before the user's first turn, made while this was being heard"""
     _splitter: Clauses = field(default_factory=Clauses)

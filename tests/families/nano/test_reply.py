@@ -114,6 +114,15 @@ def test_a_long_text_is_spoken_a_clause_at_a_time(parts: FakeParts) -> None:
     assert max(len(clause.split()) for clause in spoken.clauses) <= 25
 
 
+def test_while_a_later_clause_is_made_others_have_their_turn(parts: FakeParts) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    nano.begin(state, Reply(says=LONG))
+    step(nano, state, Phase.THINK, Spoken())
+    rows = [nano.step(Phase.SPEAK, [state])[0] for _ in range(5)]
+    assert [len(row) for row in rows] == [1, 0, 1, 0, 1]
+
+
 def test_given_words_interrupt_what_the_model_was_writing(parts: FakeParts) -> None:
     nano = parts.nano()
     state = nano.open("", None)

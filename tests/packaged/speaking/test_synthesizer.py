@@ -204,3 +204,16 @@ def test_a_timbre_colours_the_voice_and_leaves_the_words(synthesizer: Synthesize
 
     assert high_share(dull.pcm) < 0.5 * high_share(plain.pcm)
     assert _level(dull.pcm) == pytest.approx(-20, abs=1.5)
+
+
+def test_a_clause_made_in_steps_is_the_same_sound(synthesizer: Synthesizer) -> None:
+    clause, voice = "The sky is blue, and so is the sea.", synthesizer.voices[1]
+    steps, n_steps = synthesizer.steps(clause, voice), 0
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            assert np.array_equal(end.value.pcm, synthesizer.speak(clause, voice).pcm)
+            break
+        n_steps += 1
+    assert n_steps == 1
