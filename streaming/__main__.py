@@ -40,6 +40,10 @@ def main(words: list[str] | None = None) -> int:
         return _run(words)
     except KeyboardInterrupt:
         return 130
+    except ImportError as error:
+        if isinstance(error.__cause__, KeyboardInterrupt):  # so says a library that was being loaded just then
+            return 130
+        raise
 
 
 def _run(words: list[str] | None) -> int:
@@ -194,18 +198,20 @@ def _play(config: Config, arguments: argparse.Namespace) -> int:
         recording = files.read_sound(arguments.recording, Timing()) if arguments.recording else None
         image = files.read_picture(arguments.image, LONGEST_SIDE) if arguments.image else None
     except (OSError, ValueError) as error:
-        return _complain(error, 2)
+        file = arguments.recording
+        is_word = arguments.text is not None and file is not None and not file.exists()
+        return _complain(f"{error}; put a --text of several words in quotes" if is_word else error, 2)
     try:
         model, activity = models.load(config)
     except RuntimeError as error:
         return _complain(error, 1)
     result = asyncio.run(loopback.play(model, activity, recording=recording, image=image, text=arguments.text))
+    print(json.dumps(result.as_dict(), indent=2, ensure_ascii=False) if arguments.json else result.as_text())
     try:
         if arguments.out is not None:
             files.write_sound(arguments.out, result.pcm, model.timing)
-    except OSError as error:
-        return _complain(f"cannot write {arguments.out}: {error}", 2)
-    print(json.dumps(result.as_dict(), indent=2, ensure_ascii=False) if arguments.json else result.as_text())
+    except ValueError as error:
+        return _complain(error, 2)
     for fault in result.faults:
         _complain(fault, 1)
     return 1 if result.faults or not result.answers else 0
@@ -321,6 +327,8 @@ def _version() -> str:
 
 
 def _complain(problem: Any, status: int) -> int:
+    if isinstance(problem, OSError) and problem.strerror and problem.filename:
+        problem = f"{problem.filename}: {problem.strerror}"
     print(f"omni: {problem}", file=sys.stderr)
     return status
 

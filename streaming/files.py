@@ -1,5 +1,6 @@
 """Sound, pictures and video from files, and sound into one. Every error names the file and says what to do."""
 
+import io
 import math
 import os
 from collections.abc import Iterator, Sequence
@@ -58,12 +59,26 @@ def write_sound(path: Path, pcm: Pcm, timing: Timing) -> None:
     """Write what the assistant said [S] as 16-bit WAV.
 
     Raises:
-        OSError: it cannot be written there.
+        FileError: it cannot be written there.
     """
+    file = io.BytesIO()
+    soundfile.write(file, pcm, timing.output_rate, subtype="PCM_16", format="WAV")
+    write_whole(path, file.getvalue())
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a new file, or no part of it: half a sound file on a full disk would look like a whole one.
+
+    Raises:
+        FileError: it cannot be written there.
+    """
+    is_new = not path.exists()
     try:
-        soundfile.write(path, pcm, timing.output_rate, subtype="PCM_16", format="WAV")
-    except soundfile.SoundFileError as error:
-        raise OSError(str(error)) from error
+        path.write_bytes(data)
+    except OSError as error:
+        if is_new:
+            path.unlink(missing_ok=True)
+        raise FileError(f"cannot write {path}: {error.strerror}; make room, or name another file") from error
 
 
 def check_place(path: Path, endings: Sequence[str] = (".wav",)) -> None:

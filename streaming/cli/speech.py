@@ -16,7 +16,7 @@ from streaming.cli.flags import CommandError
 from streaming.company.voice_making import VoiceMaker
 from streaming.company.voices import Voices
 from streaming.config import Config
-from streaming.files import check_place
+from streaming.files import check_place, write_whole
 from streaming.gateway.libraries import VOICES
 from streaming.sound_formats import SUFFIXES, Encoder
 from streaming.speech import Reading, Script
@@ -73,7 +73,7 @@ def run(config: Config, arguments: argparse.Namespace, load: Load) -> Spoken:
     # the head of some files tells their length, so they are written when all is known
     file = io.BytesIO()
     spoken = asyncio.run(_read(model, script, kind, file))
-    Path(given.out).write_bytes(file.getvalue())
+    write_whole(Path(given.out), file.getvalue())
     return spoken
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from omni.checkpoint import INDEX, TALKER_VOCABULARY, VOCODER, VOICES
@@ -84,6 +85,18 @@ def write_tiny(folder: Path, seed: int = 0) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; name a folder that is, or a new one")
+    try:
+        _write_files(folder, seed)
+    except BaseException as error:
+        # half of it would be no checkpoint, and in the way of the next attempt
+        for path in folder.iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        if isinstance(error, RuntimeError | SafetensorError):  # so the libraries say that the disk is full
+            raise OSError(f"cannot write {folder}: {error}") from error
+        raise
+
+
+def _write_files(folder: Path, seed: int) -> None:
     described = config()
     texts = {
         "config.json": described,

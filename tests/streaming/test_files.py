@@ -1,5 +1,7 @@
 """Sound, pictures and video read from real files, which the tests encode themselves."""
 
+import errno
+import os
 import sys
 from pathlib import Path
 
@@ -67,8 +69,21 @@ def test_what_was_said_can_be_written_and_read_again(tmp_path: Path) -> None:
     sound, rate = soundfile.read(tmp_path / "answer.wav", dtype="float32")
     assert rate == TIMING.output_rate
     assert np.allclose(sound, pcm, atol=1e-4)
-    with pytest.raises(OSError, match="answer"):
+    with pytest.raises(FileError, match="answer"):
         write_sound(tmp_path / "no" / "answer.wav", pcm, TIMING)
+
+
+def test_on_a_full_disk_there_is_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = Path.write_bytes
+
+    def full(path: Path, data: bytes) -> int:
+        write(path, data[:2])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(FileError, match=r"cannot write .*answer\.wav: No space left on device; make room"):
+        write_sound(tmp_path / "answer.wav", say("hello", TIMING.output_rate), TIMING)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_picture_keeps_its_size(tmp_path: Path) -> None:

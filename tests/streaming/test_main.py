@@ -44,7 +44,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["chat", "why", "--temperature", "1"], "unknown argument --temperature\n"),
         (["chat", "--model", "tiny", "what", "is", "this"], "put a question of several words in quotes"),
         (
-            ["say", "Hello", "there", "--out", "x.wav"],
+            ["say", "Hello", "--out", "x.wav", "there"],
             "unknown argument there; put a text of several words in quotes\n",
         ),
         (["characters", "remove", "Captain", "Zed"], "put a name of several words in quotes"),
@@ -57,6 +57,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["play", "--text", "why", "--out", "a.mp3"], "ends in .wav"),
         (["play", "--text", "why", "--image", "/"], "/ is a folder"),
         (["play", "/does/not/exist.wav"], "no file"),
+        (["play", "--text", "why", "is", "--out", "a.wav"], "no file is; put a --text of several words in quotes"),
     ],
 )
 def test_a_bad_request_is_explained(capsys: pytest.CaptureFixture[str], words: list[str], message: str) -> None:
@@ -104,6 +105,25 @@ def test_an_interrupted_command_ends_without_a_word(
     monkeypatch.setattr("streaming.tiny.checkpoint.write_tiny", interrupted)
     assert command_line.main(["make-tiny", str(tmp_path)]) == 130
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_library_that_was_interrupted_while_it_was_loaded_is_not_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(_: object) -> None:
+        raise ImportError("initialization failed") from KeyboardInterrupt()
+
+    monkeypatch.setattr("streaming.gateway.models.load", load)
+    assert command_line.main(["play", "--text", "why"]) == 130
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_the_system_refuses_is_said_without_its_number(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "characters").write_text("a file where a folder belongs")
+    character = tmp_path / "ann.toml"
+    character.write_text('name = "Ann"\nwho = "You are Ann."\n')
+    assert command_line.main(["characters", "add", str(character), "--data-dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err == f"omni: {tmp_path / 'characters'}: File exists\n"
 
 
 def test_the_configuration_is_printed_without_starting(

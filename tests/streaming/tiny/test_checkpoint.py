@@ -177,3 +177,13 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path: Path, capsys: pyt
     assert command_line.main(["make-tiny", str(tmp_path / "diary.txt")]) == 2
     assert f"cannot write {tmp_path / 'diary.txt'}: File exists; name a new folder" in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["diary.txt"]
+
+
+def test_what_cannot_be_written_whole_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("unexpected pos 64 vs 0")  # so says torch on a full disk
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match=r"cannot write .* unexpected pos"):
+        write_tiny(tmp_path / "tiny")
+    assert list((tmp_path / "tiny").iterdir()) == []
