@@ -33,6 +33,7 @@ class Resampler:
         common = gcd(from_rate, to_rate)
         self._up, self._down = to_rate // common, from_rate // common
         self._half = 0 if self._up == self._down else -(-HALF_WIDTH * self._down // min(self._up, self._down))
+        self._kernels = polyphase(self._up, self._down, self._half)
         self._pending: Pcm = self._silence_before()
         self._n_pushed = 0
         self._n_emitted = 0
@@ -73,8 +74,8 @@ class Resampler:
             heard: Pcm = np.ndarray(
                 (len(rows), 2 * self._half), np.float32, self._pending, (start - base) * 4, (self._down * 4, 4)
             )
-            # Not a matrix product: BLAS adds in an order that depends on the shape.
-            np.einsum("nk,k->n", heard, polyphase(self._up, self._down, self._half)[phase], out=rows)
+            # A product for each row, not one of matrices: there BLAS adds in an order that depends on the shape.
+            np.vecdot(heard, self._kernels[phase], out=rows)
         self._n_emitted = until
         self._pending = self._pending[until * self._down // self._up - base :]
         return output
