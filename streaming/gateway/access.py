@@ -1,17 +1,17 @@
 """Who may come in, and for how long: the keys, what each has used, and the short-lived secrets made with them.
 
-What a key has used is remembered while the server runs, and begins anew at midnight, local time.
+What a key has used begins anew at midnight, local time; minutes.py remembers it over a restart.
 """
 
 import hmac
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
 from streaming.events import Closed
 from streaming.gateway.client_secrets import ClientSecrets, Secret, digest_of
-from streaming.keys import SECRET_PREFIX, Key
+from streaming.keys import HOST, SECRET_PREFIX, Key
 from streaming.tdm.clock import Clock
 
 RETRY_S = 5.0
@@ -59,16 +59,26 @@ class Account:
         return self._key.name if self._key else None
 
     @property
+    def limited(self) -> bool:
+        """It may only be used for some minutes a day."""
+        return self._key is not None and self._key.minutes is not None
+
+    @property
     def left_s(self) -> float:
         """Seconds of calls that are left today, shared by the calls under way; inf without a limit."""
         if self._key is None or self._key.minutes is None:
             return math.inf
+        return self._key.minutes * 60 - self.used_s
+
+    @property
+    def used_s(self) -> float:
+        """Seconds that were used today, of the calls under way too."""
         now_s = self._clock.now_s()
         if self._now().date() != self._day:
             self._day, self._used_s = self._now().date(), 0.0
             for visit in self._visits:
                 visit.since_s = now_s
-        return self._key.minutes * 60 - self._used_s - sum(now_s - visit.since_s for visit in self._visits)
+        return self._used_s + sum(now_s - visit.since_s for visit in self._visits)
 
     @property
     def used_up(self) -> Closed:
@@ -97,7 +107,7 @@ class Account:
         return visit
 
     def use(self, seconds: float) -> None:
-        """Time was used up outside of a call."""
+        """Time was used up outside of a call, or before the server started."""
         self._used_s += seconds
 
     def in_use(self, value: str) -> Secret | None:
@@ -136,6 +146,16 @@ class Access:
     def __init__(self, keys: Sequence[Key], clock: Clock, now: Now = datetime.now) -> None:
         self._accounts = [(digest_of(key.value), Account(key, clock, now)) for key in keys]
         self._everybody = None if keys else Account(None, clock, now)
+
+    @property
+    def used_s(self) -> dict[str, float]:
+        """Seconds that were used today of each key with a limit, by what stands for it after a restart too."""
+        return {account.owner or HOST: account.used_s for _, account in self._accounts if account.limited}
+
+    def take_up(self, used_s: Mapping[str, float]) -> None:
+        """Count what was used today before the server started, by the same names."""
+        for _, account in self._accounts:
+            account.use(used_s.get(account.owner or HOST, 0.0))
 
     def identify(self, offered: Iterable[str], *, late: bool = False) -> Caller | None:
         """Who shows these keys and secrets; None if nobody may.

@@ -25,6 +25,7 @@ from streaming.gateway.call import Call, Shared
 from streaming.gateway.libraries import CHARACTERS, Libraries
 from streaming.gateway.link import Link, LinkEndedError
 from streaming.gateway.media import ActivityModel, PooledActivity
+from streaming.gateway.minutes import UsedMinutes
 from streaming.gateway.requests.characters import CharacterRequests
 from streaming.gateway.requests.secrets import client_secret, flat_client_secret
 from streaming.gateway.requests.speech import SpeechRequests
@@ -141,6 +142,7 @@ class Gateway:
     def _routes(self, page: Path | None) -> web.Application:
         guards = [http.share(self._config), http.guard(self._config, self._access)]
         app = web.Application(middlewares=[*guards, self._once_read])
+        app.cleanup_ctx.append(UsedMinutes(self._config.data_folder, self._access, self._clock).while_serving)
         app.router.add_get("/v1/realtime", self._realtime)
         reception = Reception(self._admit, self._begin, self._engine, self._resume, self._find, self._keep)
         ice_servers = read_ice_servers(self._config.ice_servers)

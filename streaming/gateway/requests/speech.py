@@ -55,6 +55,10 @@ class _BusyError(Exception):
         self.retry_s = retry_s
 
 
+class _UsedUpError(Exception):
+    """The caller's minutes are used up in the middle of a text. The message says what to do."""
+
+
 class SpeechRequests:
     """Texts that are being read out, some at a time. Results of the engine with their ids are for deliver()."""
 
@@ -114,7 +118,11 @@ class SpeechRequests:
                         await _write(response, _done(reading.n_tokens))
                     await _end(response)
                 except EngineError as error:
-                    await _break_off(request, response, order, error)
+                    log.error("speech failed: %s", error)
+                    message = f"the text could not be spoken to its end: {error}"
+                    await _break_off(request, response, order, "server_error", "model_failed", message)
+                except _UsedUpError as error:
+                    await _break_off(request, response, order, "insufficient_quota", "insufficient_quota", str(error))
                 except (ConnectionError, TimeoutError):
                     log.info("the client of %s went away, or takes nothing", reading.id)
                     _abort(request)
@@ -128,11 +136,15 @@ class SpeechRequests:
         Raises:
             EngineError: the model failed.
             WireError: it has nothing to say; no bytes came before.
+            _UsedUpError: no time is left for the rest; what came before can be played.
         """
         rate, spoken_s = engine.timing.output_rate, 0.0
         encoder = await asyncio.to_thread(StreamEncoder, order.kind, rate)
         async with aclosing(reading.speech(order.script)) as speech:
             async for delta in speech:
+                if spoken_s and account.left_s <= 0:
+                    yield await asyncio.to_thread(encoder.finish)
+                    raise _UsedUpError(account.used_up.message)
                 spoken_s += len(delta.pcm) / rate
                 account.use(len(delta.pcm) / rate)
                 # the head of a file waits for sound
@@ -167,15 +179,18 @@ def _abort(request: web.Request) -> None:
         request.transport.abort()
 
 
-async def _break_off(request: web.Request, response: web.StreamResponse, order: _Order, error: EngineError) -> None:
-    """The model failed in the middle of it."""
-    log.error("speech failed: %s", error)
+async def _break_off(  # noqa: PLR0917
+    request: web.Request, response: web.StreamResponse, order: _Order, type_: str, code: str, message: str
+) -> None:
+    """It does not come to its end; what was made of it still arrives."""
     if not order.as_events:
-        _abort(request)
+        if (transport := request.transport) is not None:
+            transport.close()  # once all has left
+            asyncio.get_running_loop().call_later(PATIENCE_S, transport.abort)
         return
     with suppress(ConnectionError, TimeoutError):
-        told = {"message": f"the text could not be spoken to its end: {error}", "type": "server_error"}
-        await _write(response, _event({"type": "error", "error": {**told, "code": "model_failed", "param": None}}))
+        told = {"message": message, "type": type_, "code": code, "param": None}
+        await _write(response, _event({"type": "error", "error": told}))
         await _end(response)
 
 

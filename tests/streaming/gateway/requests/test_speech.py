@@ -4,8 +4,10 @@ import asyncio
 import base64
 import contextlib
 import io
+import urllib.request
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from http.client import IncompleteRead
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import soundfile
 from openai import AsyncOpenAI
 
 from omni.timing import Timing
-from omni.types import SpeechDelta, Voice
+from omni.types import Pcm, SpeechDelta, Voice
 from streaming.config import Config
 from streaming.gateway.requests import speech
 from streaming.sound_formats import FORMATS
@@ -172,17 +174,39 @@ async def _opened(model: ScriptedModel, n: int) -> None:
 
 
 async def test_what_is_spoken_counts_as_use_of_the_key(http: aiohttp.ClientSession, tmp_path: Path) -> None:
-    # of the tenth of a minute that it has, each of these uses two seconds
-    keys = ("sekret:name=ann:minutes=0.1",)
+    seconds = len(SOUND) / RATE
+    keys = (f"sekret:name=ann:minutes={2 * seconds / 60}",)
     async with serving(config(tmp_path, api_keys=keys), clock=ManualClock()) as place:
         body = {"input": TEXT}
-        seconds = len(SOUND) / RATE
-        n = int(6 / seconds) + 1
-        assert [(await ask(http, place, body, "sekret"))[0] for _ in range(n)] == [200] * n
+        assert [(await ask(http, place, body, "sekret"))[0] for _ in range(2)] == [200] * 2
         status, data, reply = await ask(http, place, body, "sekret")
         assert (status, orjson.loads(data)["error"]["code"]) == (429, "insufficient_quota")
         assert int(reply.headers["Retry-After"]) >= 1
         assert (await ask(http, place, body))[0] == 401
+
+
+def partial_pcm(address: str, key: str) -> Pcm:
+    """What comes of a text before its connection is cut."""
+    body = orjson.dumps({"input": TEXT, "response_format": "pcm"})
+    request = urllib.request.Request(f"{address}/v1/audio/speech", body, {"Authorization": f"Bearer {key}"})
+    with urllib.request.urlopen(request, timeout=20) as reply, pytest.raises(IncompleteRead) as cut:
+        reply.read()
+    pcm: Pcm = np.frombuffer(cut.value.partial, "<i2").astype(np.float32) / np.float32(2**15)
+    return pcm
+
+
+async def test_a_text_ends_where_the_minutes_of_the_key_do(http: aiohttp.ClientSession, tmp_path: Path) -> None:
+    """What was made can be played, and does not pass for the whole."""
+    keys = tuple(f"{key}:minutes={1.2 / 60}" for key in ("one", "two"))
+    async with serving(config(tmp_path, api_keys=keys), clock=ManualClock()) as place:
+        sound = await asyncio.to_thread(partial_pcm, place.address, "one")
+        assert 1.2 * RATE <= len(sound) < len(SOUND)
+        assert np.abs(sound - SOUND[: len(sound)]).max() < 1e-3
+        body = {"input": TEXT, "response_format": "pcm", "stream_format": "sse"}
+        status, told, _ = await ask(http, place, body, "two")
+        last = orjson.loads(told.decode().strip().split("data: ")[-1])
+        assert (status, last["type"], last["error"]["code"]) == (200, "error", "insufficient_quota")
+        await place.empty()
 
 
 async def test_a_client_that_goes_away_stops_the_engine(http: aiohttp.ClientSession, tmp_path: Path) -> None:
