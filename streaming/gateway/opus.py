@@ -18,7 +18,8 @@ _HYBRID_STEPS = (4, 8)
 _CELT_STEPS = (1, 2, 4, 8)
 _MAX_STEPS = 48
 """of a packet: 120 ms"""
-_FULL_SCALE = np.float32(2**15)
+_STEP = np.float32(2**-15)
+"""of 16-bit samples"""
 
 
 def opus_ticks(packet: bytes) -> int:
@@ -59,8 +60,7 @@ class OpusDecoder:
             sound = None
         if sound is None:
             return self.conceal()
-        level = self._levels(1)[0]
-        if level < 1:
+        if self._n_concealed and (level := self._levels(1)[0]) < 1:
             n = min(len(sound), round(RISE_S * OPUS_RATE))
             sound[:n] *= np.linspace(level, 1, n, dtype=np.float32)
         self._packet, self._n_concealed = packet, 0
@@ -69,10 +69,11 @@ class OpusDecoder:
     def conceal(self) -> Pcm:
         """In place of a packet as long as the one before [S]: the sound goes on, and has soon faded."""
         n = opus_ticks(self._packet) or OPUS_RATE * _HYBRID_STEPS[-1] // _STEPS_PER_S
-        levels = self._levels(n)
+        gone = self._n_concealed >= FADE_UNTIL_S * OPUS_RATE
+        levels = None if gone or not self._packet else self._levels(n)
         self._n_concealed += n
         sound = np.zeros(n, np.float32)
-        if self._packet and levels[0]:
+        if levels is not None:
             # A frame without a body tells libopus that it was lost, and to go on from what it knows of the voice.
             # What it knows to be noise goes on for ever: therefore the levels.
             drawn = self._decoded(bytes([self._packet[0] & ~3]))[:n]
@@ -81,7 +82,10 @@ class OpusDecoder:
 
     def _decoded(self, packet: bytes) -> Pcm:
         frames = self._decoder.decode(av.Packet(packet))
-        return np.concatenate([frame.to_ndarray()[0] for frame in frames]).astype(np.float32) / _FULL_SCALE
+        # not to_ndarray(): this runs for each packet of each call, on the event loop
+        parts = [np.frombuffer(memoryview(frame.planes[0]), np.int16, frame.samples) for frame in frames]
+        sound: Pcm = np.multiply(parts[0] if len(parts) == 1 else np.concatenate(parts), _STEP, dtype=np.float32)
+        return sound
 
     def _levels(self, n: int) -> Pcm:
         """Of the next n samples of a gap: 1, falling to 0."""
