@@ -151,6 +151,20 @@ def test_more_of_a_guess_is_never_less_of_a_score() -> None:
 
 
 def test_a_comma_after_a_whole_question_leaves_it_open_but_not_for_long() -> None:
-    assert UNSURE < finished("Which animal gives us milk,", 0.5) < SURE
+    assert UNSURE < finished("Which animal gives us milk,", 0.45) < SURE
     assert finished("Which animal gives us milk,", 0.1) <= UNSURE
     assert finished("I went to the shop,", 0.5) <= UNSURE
+
+
+@pytest.mark.parametrize(
+    ("text", "guess", "sure"),
+    [
+        ("How many sides does a triangle have.", 0.94, True),
+        ("How many sides does a triangle have", 0.2, False),
+        ("Which animal gives us milk,", 0.9, True),
+        ("Which one is bigger,", 0.36, False),
+        ("I have two dogs, which I have,", 0.9, False),
+    ],
+)
+def test_a_question_that_lost_its_mark_ends_where_the_model_is_sure(text: str, guess: float, sure: bool) -> None:
+    assert (finished(text, guess) >= SURE) == sure
