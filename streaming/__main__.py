@@ -261,6 +261,7 @@ def _say(config: Config, arguments: argparse.Namespace) -> int:
     from streaming.gateway import models
 
     logs.configure(config.log_level, as_json=config.log_json)
+    arguments.text = " ".join(arguments.text)
     try:
         spoken = run(config, arguments, lambda config: models.load(config)[0])
     except (CommandError, ValueError, OSError) as error:
@@ -327,8 +328,8 @@ def _version() -> str:
 
 
 def _complain(problem: Any, status: int) -> int:
-    if isinstance(problem, OSError) and problem.strerror and problem.filename:
-        problem = f"{problem.filename}: {problem.strerror}"
+    if isinstance(problem, OSError) and problem.strerror:
+        problem = f"{problem.filename or 'cannot write all of it'}: {problem.strerror}"
     print(f"omni: {problem}", file=sys.stderr)
     return status
 

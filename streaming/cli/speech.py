@@ -59,15 +59,15 @@ def run(config: Config, arguments: argparse.Namespace, load: Load) -> Spoken:
     """
     given = arguments
     kind = _kind(given.out, given.format)
-    text = sys.stdin.read() if given.text == [STANDARD] else " ".join(given.text)
-    if not text.strip():
+    text = (sys.stdin.read() if given.text == STANDARD else given.text).strip()
+    if not text:
         raise CommandError("there is nothing to say: give a text, or - and a text by standard input")
     if not SLOWEST <= given.speed <= FASTEST:
         raise CommandError(f"--speed may be {SLOWEST} to {FASTEST}, not {given.speed:g}")
     model = load(config)
     if not model.capabilities.voices:
         raise CommandError(f"{model.capabilities.name} does not speak")
-    script = Script(text.strip(), _voice(config, model, given.voice), given.instructions, given.speed)
+    script = Script(text, _voice(config, model, given.voice), given.instructions, given.speed)
     if given.out == STANDARD:
         return asyncio.run(_read(model, script, kind, sys.stdout.buffer))
     # the head of some files tells their length, so they are written when all is known
