@@ -16,6 +16,7 @@ from omni.types import Pcm
 from tests.browser.chromium import recorded
 
 VOICE = (Path(__file__).parent / "voice.js").read_text()
+WIRE = (Path(__file__).parent / "wire.js").read_text()
 PATIENCE_MS = 60_000
 """a shared machine may be slow; nothing is concluded from how slow"""
 

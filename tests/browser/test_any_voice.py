@@ -1,5 +1,6 @@
 """Voices and characters from a real browser to the real server with its packaged models, on a phone."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from playwright.async_api import Page, expect
 from omni.packaged.speaking.synthesizer import Synthesizer
 from omni.timing import Timing
 from omni.types import Pcm
-from tests.browser.calls import PATIENCE_MS, call, until_heard
+from tests.browser.calls import PATIENCE_MS, call, serving, until_heard
 from tests.browser.chromium import PHONE, needs_chromium, page_at, screenshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
@@ -21,6 +22,13 @@ READ = (
     "On a bright, cold morning the old ferry pushed away from the quay, and six children waved their yellow scarves "
     "at anyone who would look up from the shore."
 )
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One of its own: a voice that is made takes the whole machine, for longer than a test that gives up on it."""
+    with serving("--data-dir", str(tmp_path_factory.mktemp("data"))) as address:
+        yield address
 
 
 def microphone(path: Path, sound: Pcm) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from playwright.async_api import Page, expect
 
 from omni.timing import Timing
 from omni.types import Pcm
-from tests.browser.calls import PATIENCE_MS, VOICE, call, say, until_heard
+from tests.browser.calls import PATIENCE_MS, VOICE, WIRE, call, say, until_heard
 from tests.browser.chromium import DESK, OUT, PHONE, Recording, needs_chromium, page_at, recorded, screenshot
 from tests.browser.listening import likeness, understood
 
@@ -84,7 +84,7 @@ async def test_speaking_over_the_answer_stops_it(server: str, speak: Callable[[s
     OUT.mkdir(exist_ok=True)
     silent_ms = round(float(over.max() - onset_ms)) if len(over) else 0
     (OUT / "barge_in.json").write_text(json.dumps({"onset_to_silence_ms": silent_ms}))
-    assert silent_ms < (end_ms - onset_ms) / 2, "the answer was not stopped by the interruption"
+    assert silent_ms < 0.8 * (end_ms - onset_ms), "the answer was not stopped by the interruption"
 
 
 def second_speech_ms(spoken: Recording) -> float:
@@ -96,11 +96,13 @@ def second_speech_ms(spoken: Recording) -> float:
 
 async def test_what_the_camera_sees_reaches_the_model(server: str, speak: Callable[[str], Pcm], tmp_path: Path) -> None:
     flags = camera(tmp_path / "sign.mjpeg", "OPEN")
-    async with page_at(server, size=DESK, scheme="dark", script=VOICE, flags=flags) as page:
+    # in messages the picture is there before the question; test_video_call.py sends video
+    address = f"{server}/?transport=ws"
+    async with page_at(address, size=DESK, scheme="dark", script=VOICE + WIRE, flags=flags) as page:
         await call(page)
         await page.get_by_role("button", name="Turn camera on").click()
         await expect(page.locator("#tile")).to_be_visible()
-        await page.wait_for_timeout(2500)
+        await page.wait_for_function("() => window.wire().sent.filter((message) => message.n_pictures).length >= 2")
         await say(page, speak("Can you read this sign?"), TIMING.output_rate)
         await until_heard(page, 400)
         await screenshot(page, "call-desktop")

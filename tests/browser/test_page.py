@@ -77,7 +77,7 @@ async def test_an_interruption_silences_the_page_and_strikes_out_what_was_not_he
         assert ack["item_id"] == "a1"
         assert abs(ack["audio_end_ms"] - heard) < 150
         await server.end("a1", "The capital of France is Paris.", "cancelled", "turn_detected")
-        await expect(page.locator("#captions s")).to_contain_text("two million people")
+        await expect(page.locator("#captions s")).to_contain_text("live there")  # however much was heard meanwhile
         await asyncio.sleep(0.5)
         assert await heard_ms(page) <= heard + 50, "it went on after the interruption"
         await screenshot(page, "page-interrupted")

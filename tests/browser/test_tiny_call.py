@@ -16,7 +16,7 @@ import pytest
 from playwright.async_api import Page, expect
 
 from omni.timing import Timing
-from tests.browser.calls import PATIENCE_MS, VOICE, call, say, serving
+from tests.browser.calls import PATIENCE_MS, VOICE, WIRE, call, say, serving
 from tests.browser.chromium import DESK, PHONE, Recording, needs_chromium, page_at, recorded, screenshot
 from tests.spoken import say as spoken
 
@@ -24,7 +24,6 @@ pytest.importorskip("torch", reason="MiniCPM-o needs torch: pip install -e '.[mi
 pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
 
 TIMING = Timing()
-WIRE = (Path(__file__).parent / "wire.js").read_text()
 QUESTION = "What do you see in front of you?"
 AT_ITS_END = (
     "() => (({scrollHeight, scrollTop, clientHeight}) => scrollHeight - scrollTop - clientHeight < 2)(captions)"

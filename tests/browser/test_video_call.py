@@ -12,7 +12,7 @@ from tests.browser.chromium import DESK, needs_chromium, page_at, screenshot
 
 pytestmark = [pytest.mark.browser, pytest.mark.models, needs_chromium]
 
-SCENERY = (Path(__file__).parent / "scenery.js").read_text()
+SCENERY, KEY_FRAMES = ((Path(__file__).parent / name).read_text() for name in ("scenery.js", "key_frames.js"))
 PERIOD_S, RATE = 4, 30
 """for so long the camera sees a sign, before it sees the other; pictures a second in its file"""
 
@@ -31,8 +31,11 @@ def signs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 
 
 async def shown(page: Page) -> None:
-    """Return when the server has a picture of what has just begun to be shown."""
-    await page.wait_for_timeout(2000)
+    """Return when the server has a picture of what has just begun to be shown, and asked for the one after it."""
+    n_before = await page.evaluate("keyFrames()")
+    async with asyncio.timeout(PATIENCE_MS / 1000):
+        while await page.evaluate("keyFrames()") < n_before + 2:
+            await page.wait_for_timeout(50)
 
 
 async def until_seen(page: Page, *, bright: bool) -> None:
@@ -62,7 +65,7 @@ async def read(page: Page) -> str:
 
 
 async def test_the_answer_follows_the_picture(server: str, signs: tuple[str, ...]) -> None:
-    async with page_at(server, size=DESK, flags=signs) as page:
+    async with page_at(server, size=DESK, flags=signs, script=KEY_FRAMES) as page:
         await call(page)
         assert "WebRTC" in (await page.locator("#way").text_content() or "")
         await page.get_by_role("button", name="Turn camera on").click()
@@ -73,7 +76,7 @@ async def test_the_answer_follows_the_picture(server: str, signs: tuple[str, ...
 
 
 async def test_another_camera_and_a_screen_take_over_in_the_call(server: str) -> None:
-    async with page_at(server, size=DESK, script=SCENERY) as page:
+    async with page_at(server, size=DESK, script=SCENERY + KEY_FRAMES) as page:
         await call(page)
         await page.get_by_role("button", name="Turn camera on").click()
         await page.get_by_role("button", name="Switch camera").click()
