@@ -7,6 +7,7 @@ _BEFORE = re.compile(
 )
 _AFTER = re.compile(r" (?:please|now|today|yesterday|then|there|again|to me|my dear|dear|for me)$")
 _SPELLINGS = (
+    (r"\bcan(?:not|['’]t)\b", "can not"),
     (r"n['’]t\b", " not"),
     (r"['’]m\b", " am"),
     (r"['’]re\b", " are"),

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from omni.packaged.language.prompt import Persona
 from omni.text.tokenizer import BpeTokenizer
 
-_LEANING = 1.5
+_LEANING = 2.5
 """added to the logit of each of a character's own words, until it has said it"""
 _NAME_LEANING = 4.0
 """the same for the rest of its name, once it has begun to say it"""
@@ -38,7 +38,8 @@ class Role:
         words = [word for word in re.findall(r"[A-Za-z]+", f"{persona.who} {told}") if len(word) >= _SHORTEST]
         self.leaning = np.zeros(tokenizer.n_tokens, np.float32)
         """[V], of an answer that has not begun"""
-        for word in {*words, *map(str.lower, words)}:
+        self._name = _own_name(persona)
+        for word in {*words, *map(str.lower, words)}.difference(self._name, map(str.lower, self._name)):
             ids = tokenizer.encode(f" {word}")
             if len(ids) == 1 and ids[0] >= _COMMON_TOKENS:
                 self.leaning[ids[0]] = _LEANING
@@ -46,7 +47,6 @@ class Role:
         # "I'm sorry", "I'm not sure": who says "I am" is seldom led there
         for form in apart:
             self.leaning[tokenizer.encode(f"I{form}")[1]] = -np.inf
-        self._name = _own_name(persona)
         self._names = [tokenizer.encode(f" {name}")[0] for name in self._name]
 
     def bend(self, logits: npt.NDArray[np.float32], leaning: npt.NDArray[np.float32], text: str) -> None:

@@ -23,6 +23,8 @@ def test_courtesy_and_spelling_do_not_count(question: str, as_asked: str) -> Non
     ("question", "nearest"),
     [
         ("My cat died.", "i am sad"),
+        ("I can't sleep.", "i am tired"),
+        ("I cannot sleep.", "i am tired"),
         ("I'm worried about tomorrow.", "i am afraid"),
         ("Who programmed you?", "are you a computer"),
         ("What do you have for lunch?", "what is your favorite food"),
