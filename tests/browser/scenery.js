@@ -1,17 +1,18 @@
-// A second camera, and a screen to share: each shows a word. They are MediaStreams like any other; the first camera is
-// the browser's own.
+// A second camera, and a screen to share: each shows a word. They are MediaStreams like any other. The first camera is
+// the browser's own, unless window.sign says what it sees: a word, its paper and its ink.
 
 {
   const devices = navigator.mediaDevices;
   const real = { ask: devices.getUserMedia.bind(devices), list: devices.enumerateDevices.bind(devices) };
 
-  function showing(text) {
+  function showing(sign) {
     const canvas = Object.assign(document.createElement("canvas"), { width: 640, height: 480 });
     const pen = canvas.getContext("2d");
     const draw = () => {
-      pen.fillStyle = "white";
+      const [text, paper, ink] = sign();
+      pen.fillStyle = paper;
       pen.fillRect(0, 0, 640, 480);
-      pen.fillStyle = "black";
+      pen.fillStyle = ink;
       pen.font = "bold 110px sans-serif";
       pen.textAlign = "center";
       pen.fillText(text, 320, 280);
@@ -22,9 +23,9 @@
   }
 
   devices.getUserMedia = async (wanted) => {
-    if (wanted.video?.facingMode?.ideal !== "environment") return real.ask(wanted);
-    return showing("BAKERY");
+    if (wanted.video?.facingMode?.ideal === "environment") return showing(() => ["BAKERY", "white", "black"]);
+    return wanted.video && window.sign ? showing(() => window.sign) : real.ask(wanted);
   };
-  devices.getDisplayMedia = async () => showing("INVOICE");
+  devices.getDisplayMedia = async () => showing(() => ["INVOICE", "white", "black"]);
   devices.enumerateDevices = async () => [...(await real.list()), { kind: "videoinput", deviceId: "back", label: "" }];
 }
