@@ -18,6 +18,7 @@ from aiohttp import web
 from omni.model import OmniModel
 from streaming.config import Config
 from streaming.gateway import http
+from streaming.gateway.heap import give_back
 from streaming.gateway.invitation import invitation, with_key
 from streaming.gateway.kept import KEY_FILE, kept_key
 from streaming.gateway.media import ActivityModel
@@ -90,6 +91,7 @@ async def listening(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext 
     """
     runner = web.AppRunner(gateway.app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
+    giving_back = asyncio.create_task(give_back(lambda: gateway.n_calls, SystemClock()))
     try:
         try:
             await web.TCPSite(runner, host, port, ssl_context=tls).start()
@@ -97,6 +99,7 @@ async def listening(gateway: Gateway, host: str, port: int, tls: ssl.SSLContext 
             raise StartError(_why_not_there(host, port, error)) from error
         yield _address("https" if tls else "http", "127.0.0.1" if host in _EVERYWHERE else host, runner.addresses[0][1])
     finally:
+        giving_back.cancel()
         await gateway.stop()
         await runner.cleanup()
 

@@ -92,7 +92,12 @@ class WebRtc:
             if peer is not None:
                 await peer.hang_up()
             return error_response(400, error.code, error.message)
-        answer = await peer.answer()
+        try:
+            answer = await peer.answer()
+        except BaseException:
+            # nobody would carry it, and its place would be taken until it is idle for too long
+            call.end(Closed("fault", "the server could not answer the offer"))
+            raise
         self._reception.keep(self._counted(peer, _carry(call, peer)))
         location = f"/v1/realtime/calls/{_PREFIX}{call.session.id.removeprefix('sess_')}"
         return web.Response(status=201, text=answer, content_type=SDP, headers={hdrs.LOCATION: location})

@@ -159,5 +159,5 @@ def decode_key_frame(decoder: str, frame: bytes) -> Picture:
         raise WireError("invalid_image", "What the video track shows is no whole picture.")
     shown = pictures[0]
     scale = min(1.0, LONGEST_SIDE / max(shown.width, shown.height))
-    width, height = round(shown.width * scale), round(shown.height * scale)
+    width, height = max(1, round(shown.width * scale)), max(1, round(shown.height * scale))
     return cast(Picture, shown.to_ndarray(format="rgb24", width=width, height=height))

@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from concurrent.futures import Executor
 
 from aiortc import (
@@ -155,7 +155,8 @@ class Peer:
             raise self._inbox.ended
         if self._declined and self._sees:
             self._inbox.put_picture(Undecoded(_unseen, None))
-        self._tasks = [asyncio.create_task(work) for work in (self._microphone.run(), self._watch())]
+        stop_decoders(self._connection)
+        self._tasks = [asyncio.create_task(self._going(work)) for work in (self._microphone.run(), self._watch())]
 
     @property
     def jitter(self) -> Jitter:
@@ -241,6 +242,14 @@ class Peer:
         sctp = self._connection.sctp
         return sctp is not None and sctp._advertised_rwnd < -MAX_FRAME_BYTES
 
+    async def _going(self, work: Coroutine[None, None, None]) -> None:
+        """Run a part of the connection. One that fails costs the connection, not the call: the client may come back."""
+        try:
+            await work
+        except Exception:
+            log.exception("a connection over WebRTC failed")
+            self._lost()
+
     def _lost(self) -> None:
         self._inbox.end(Closed("lost", "the connection was lost"), lost=True)
         self._opened.set()
@@ -265,6 +274,9 @@ class Peer:
                     self._player.go_on()
                 elif stats.type == "remote-inbound-rtp" and stats.roundTripTime is not None:
                     self._player.network_s = stats.roundTripTime / 2 + _LISTENER_S
+            if self._player.readyState == "ended" and self._connection.connectionState == "connected":
+                # aiortc's own task has failed, and said so in its log
+                self._lost()
             if self._overfull:
                 self._inbox.end(Closed("client", "a message is far longer than was agreed on; send shorter ones"))
             if self._is_cut_off(now_s):
@@ -282,6 +294,12 @@ class Peer:
             return now_s - self._since_s > CUT_OFF_S
         begun_s = self._player.first_sent_s(self._since_s)
         return self._has_channel and begun_s is not None and now_s - begun_s > QUIET_CUT_OFF_S
+
+
+def stop_decoders(connection: RTCPeerConnection) -> None:
+    """End the threads in which a connection's receivers wait for something to decode: nothing will come."""
+    for transceiver in connection.getTransceivers():
+        transceiver.receiver._RTCRtpReceiver__stop_decoder()  # type: ignore[attr-defined]
 
 
 def replace_jitter_buffer(receiver: RTCRtpReceiver, buffer: object) -> None:

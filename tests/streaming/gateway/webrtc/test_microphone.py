@@ -1,9 +1,9 @@
-"""Packets of a voice, out of order, missing or at an end, on a clock of the test's own."""
+"""A microphone's packets to an even stream, on a manual clock."""
 
 import asyncio
-from collections.abc import Sequence
 
 import numpy as np
+import pytest
 from aiortc.codecs.opus import SAMPLES_PER_FRAME
 from aiortc.rtp import RtpPacket
 
@@ -11,81 +11,82 @@ from omni.timing import Timing
 from omni.types import Pcm
 from streaming.gateway.webrtc.microphone import Microphone
 from streaming.gateway.webrtc.player import OpusEncoder
-from streaming.tdm.clock import ManualClock
+from streaming.tdm.clock import ManualClock, settle
 
 RATE = Timing().input_rate
-N_PACKET = Timing().packet_samples
-PACKET_S = N_PACKET / RATE
-FIRST = 2**16 - 3
-"""number of the first packet: they begin again at 0 soon"""
+PACKET_S = 0.02
+HZ = 440.0
 
 
-def packets(n: int) -> list[RtpPacket]:
-    """A tone that rises."""
-    encoder, time_s = OpusEncoder(RATE), np.arange(n * N_PACKET) / RATE
-    pcm = (0.3 * np.sin(2 * np.pi * (200 + 100 * time_s) * time_s)).astype(np.float32)
-    payloads = [encoder.encode(one) for one in pcm.reshape(n, N_PACKET)]
-    return [
-        RtpPacket(111, 0, (FIRST + i) % 2**16, i * SAMPLES_PER_FRAME, 7, payload) for i, payload in enumerate(payloads)
-    ]
+class Line:
+    """A microphone, and packets of one tone for it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.heard: list[Pcm] = []
+        self.microphone = Microphone(self.clock, RATE, self.heard.append)
+        encoder, n = OpusEncoder(RATE), round(RATE * PACKET_S)
+        tone = (0.3 * np.sin(2 * np.pi * HZ * np.arange(100 * n) / RATE)).astype(np.float32)
+        self._payloads = [encoder.encode(tone[begin : begin + n]) for begin in range(0, len(tone), n)]
+
+    def arrive(self, number: int, payload: bytes | None = None) -> tuple[bool, None]:
+        data = self._payloads[number] if payload is None else payload
+        return self.microphone.add(RtpPacket(111, 0, number, number * SAMPLES_PER_FRAME, 7, data))
+
+    async def talk(self, first: int, last: int, without: tuple[int, ...] = ()) -> None:
+        for number in range(first, last):
+            if number not in without:
+                self.arrive(number)
+            await self.clock.advance(PACKET_S)
+            await settle()
+
+    @property
+    def sound(self) -> Pcm:
+        return np.concatenate([np.zeros(0, np.float32), *self.heard])
 
 
-async def heard(arriving: Sequence[RtpPacket | None], then_s: float = 0.0) -> Pcm:
-    """What becomes of packets that come one in PACKET_S, or do not, and of the time after them."""
-    clock, sound = ManualClock(), list[Pcm]()
-    microphone = Microphone(clock, RATE, sound.append)
-    running = asyncio.create_task(microphone.run())
-    for packet in arriving:
-        if packet is not None:
-            assert microphone.add(packet) == (False, None)
-            assert microphone.latest_s == clock.now_s()
-        await clock.advance(PACKET_S)
-    for _ in range(round(then_s / PACKET_S)):
-        await clock.advance(PACKET_S)
+async def test_what_comes_in_time_is_delivered_at_once_and_leaves_nothing_to_decode() -> None:
+    line = Line()
+    assert line.microphone.latest_s == float("-inf")
+    for number in range(50):
+        assert line.arrive(number) == (False, None)
+        assert len(line.heard) == number + 1
+        assert line.microphone.latest_s == line.clock.now_s()
+        await line.clock.advance(PACKET_S)
+    power = np.abs(np.fft.rfft(line.sound)) ** 2
+    assert abs(np.fft.rfftfreq(len(line.sound), 1 / RATE)[power.argmax()] - HZ) < 3
+
+
+async def test_packets_that_overtake_each_other_are_put_in_order() -> None:
+    even, mixed = Line(), Line()
+    for number in range(20):
+        even.arrive(number)
+    for number in range(0, 20, 2):
+        for one in (number + 1, number) if number else (0, 1):
+            mixed.arrive(one)
+    assert np.array_equal(mixed.sound, even.sound)
+
+
+async def test_what_does_not_come_is_filled_in_real_time_and_fades() -> None:
+    line = Line()
+    running = asyncio.create_task(line.microphone.run())
+    await line.talk(0, 50, without=(20, 21))
+    assert line.microphone.jitter.n_lost == 2
+    n_before = len(line.sound)
+    assert n_before == pytest.approx(50 * PACKET_S * RATE, abs=5 * PACKET_S * RATE)
+    for _ in range(50):
+        await line.clock.advance(PACKET_S)
+        await settle()
+    silence = line.sound[n_before + RATE // 4 :]
+    assert len(silence) > RATE // 2
+    assert np.abs(silence).max() < 1e-3
     running.cancel()
-    await asyncio.gather(running, return_exceptions=True)
-    return np.concatenate(sound)
 
 
-async def test_an_even_stream_is_the_sound_itself() -> None:
-    sent = packets(50)
-    sound = await heard(sent, then_s=0.3)
-    assert len(sound) >= 50 * N_PACKET
-    assert np.abs(sound[RATE // 5 : RATE // 2]).max() > 0.25
-
-
-async def test_order_is_restored() -> None:
-    sent = packets(50)
-    swapped = list(sent)
-    for i in range(20, 40, 4):
-        swapped[i], swapped[i + 1] = sent[i + 1], sent[i]
-    even, uneven = await heard(sent, then_s=0.5), await heard(swapped, then_s=0.5)
-    n = 48 * N_PACKET
-    np.testing.assert_array_equal(uneven[:n], even[:n])
-
-
-async def test_what_is_lost_leaves_everything_else_in_its_place() -> None:
-    sent: list[RtpPacket | None] = [*packets(50)]
-    whole = await heard(sent, then_s=0.5)
-    sent[25] = sent[26] = None
-    holed = await heard(sent, then_s=0.5)
-    before, after = slice(0, 24 * N_PACKET), slice(32 * N_PACKET, 48 * N_PACKET)
-    np.testing.assert_array_equal(holed[before], whole[before])
-    # a decoder that missed something comes back to the same sound
-    assert np.corrcoef(holed[after], whole[after])[0, 1] > 0.95
-    assert not np.array_equal(holed[25 * N_PACKET : 27 * N_PACKET], whole[25 * N_PACKET : 27 * N_PACKET])
-
-
-async def test_twice_is_once() -> None:
-    sent = packets(50)
-    twice = list(sent)
-    twice[30:30] = [sent[29]]
-    n = 48 * N_PACKET
-    np.testing.assert_array_equal((await heard(twice, then_s=0.5))[:n], (await heard(sent, then_s=0.5))[:n])
-
-
-async def test_a_voice_that_stays_away_becomes_silence_in_real_time() -> None:
-    brief, long = await heard(packets(50), then_s=1.0), await heard(packets(50), then_s=3.0)
-    assert abs(len(long) - len(brief) - 2 * RATE) < RATE / 10
-    assert np.abs(brief[40 * N_PACKET : 49 * N_PACKET]).max() > 0.2
-    assert not long[-RATE:].any()
+async def test_what_is_no_opus_costs_its_own_sound_alone() -> None:
+    line = Line()
+    for number in range(30):
+        line.arrive(number, (b"", b"\xff" * 40, b"\x0b\xff\x00")[number % 3] if 10 <= number < 16 else None)
+        await line.clock.advance(PACKET_S)
+    assert len(line.heard) >= 28
+    assert np.abs(line.sound[-RATE // 10 :]).max() > 0.2
