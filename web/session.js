@@ -313,12 +313,14 @@ export class Session {
     speech({ itemId, samples, atMs }) {
       if (!this.#answers.wants(itemId)) return;
       const answer = this.#answers.get(itemId);
-      if (answer.apart) this.#player.hush(); // it goes on over another transport
-      answer.apart = false;
-      const durationMs = (samples.length / this.#rate) * 1000;
       const startMs = atMs ?? answer.sentMs;
+      if (answer.apart) {
+        this.#player.hush(); // it goes on over another transport, and the clock has run on meanwhile
+        this.transcript.again(itemId, startMs);
+        Object.assign(answer, { apart: false, ackedMs: startMs });
+      }
       this.#player.play(itemId, startMs, samples);
-      answer.sentMs = startMs + durationMs;
+      answer.sentMs = startMs + (samples.length / this.#rate) * 1000;
     },
 
     responseEnded({ status, error, items }) {

@@ -63,6 +63,12 @@ export class Transcript {
     line.heard = Math.max(line.heard, this.#charactersAt(line, heardMs));
   }
 
+  /** It is said again from here on: what was taken for heard was not. */
+  again(id, heardMs) {
+    const line = this.#lines.get(id);
+    if (line && !line.cut) line.heard = this.#charactersAt(line, heardMs);
+  }
+
   /** The answer stopped here. The server's own text of it, where there is one, decides. */
   cut(id, heardMs, keptText = null) {
     const line = this.#lines.get(id);

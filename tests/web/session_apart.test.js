@@ -62,6 +62,23 @@ test("an interrupted one ends where the server says that it was heard", () => {
   assert.deepEqual(live().of("playback.ack"), []);
 });
 
+test("one that is interrupted when all that was sent of it was heard says so: there was more to say", () => {
+  const { session, live, heard, line } = answering();
+  session.progress({ item: "a1", heardMs: 1500, playing: true });
+  const said = "Paris lies on the river Seine.";
+  live().says(SPEECH_STARTED);
+  session.hushed({ item: "a1", heardMs: 1520 });
+  live().says(
+    done("a1", "cancelled", said),
+    { type: "output_audio_buffer.cleared", response_id: "resp_a1" },
+    { type: "conversation.item.truncated", item_id: "a1", audio_end_ms: 1520, transcript: said },
+    { type: "response.created", response: { id: "resp_a2" } },
+    { type: "response.output_item.added", response_id: "resp_a2", item: { id: "a2" } },
+  );
+  assert.equal(heard(), said);
+  assert.equal(line.cut, true);
+});
+
 test("after a cough it is followed from where it goes on", () => {
   const { session, live, played } = answering();
   live().says(SPEECH_STARTED);
@@ -71,8 +88,11 @@ test("after a cough it is followed from where it goes on", () => {
 });
 
 test("one that goes on in messages, over a WebSocket, is played and reported like any other", () => {
-  const { session, live, played } = answering();
+  const { session, live, played, heard } = answering();
+  session.progress({ item: "a1", heardMs: 9000, playing: true });
+  assert.equal(heard(), "Paris lies on the river Seine.");
   live().says(sound("a1", 880, 500));
+  assert.equal(heard(), "Paris lies on the river");
   assert.deepEqual(played.slice(-2), [["hush"], ["play", "a1", 880, 12000]]);
   session.progress({ item: "a1", heardMs: 1380, playing: true });
   assert.equal(live().of("playback.ack").at(-1).audio_end_ms, 1380);
