@@ -63,6 +63,8 @@ class Likeness:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
+        # few voices are made, and what many windows at once need would be held ever after
+        options.enable_cpu_mem_arena = False
         path = built("likeness.onnx", (checksum(_CHECKPOINT.verified()), _GRAPH_VERSION), _graph)
         self._network = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
@@ -74,11 +76,15 @@ class Likeness:
         return self.prints_of([pcm])[0]
 
     def prints_of(self, clips: Sequence[Pcm], step: int = _STEP) -> list[Floats]:
-        """The same for several clips, which takes little longer than for one; step is in mel frames."""
+        """The same for several clips; step is in mel frames."""
+        return [_unit(mean) for mean in self.means_of(clips, step)]
+
+    def means_of(self, clips: Sequence[Pcm], step: int = _STEP) -> list[Floats]:
+        """The mean over each clip's windows [256], which points as its print does: shorter the more they differ."""
         windows = [_windows(clip, step) for clip in clips]
         prints = self._run(np.concatenate(windows, axis=1))
         ends = np.cumsum([part.shape[1] for part in windows])
-        return [_unit(part.mean(axis=0)) for part in np.split(prints, ends[:-1])]
+        return [part.mean(axis=0) for part in np.split(prints, ends[:-1])]
 
     def prints(self, pcm: Pcm, step: int = _STEP) -> Floats:
         """The voice print of each window of 1.6 s [W, 256], at least one; step is in mel frames."""

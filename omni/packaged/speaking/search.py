@@ -1,72 +1,122 @@
-"""A search for the best of many numbers where only trying tells: CMA-ES, as in Hansen's tutorial (arXiv 1604.00772).
+"""A search where each trial is dear, and tells much: by Gauss and Newton, with derivatives learnt from the trials.
 
-Each round draws candidates around a mean, and moves the mean, and the directions in which it draws, to the better half.
+What is tried answers with many numbers, of which only the direction counts. How each of them changes with what is
+searched for is regressed from all trials so far, so a few dozen are enough where a search that sees one cost for each
+needs hundreds.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 Vector = npt.NDArray[np.float64]
 
+_FIRST = 0.5
+"""how far the first trials lie from the start, in steps"""
+_RADII = (0.5, 1.0, 2.0, 3.0)
+"""how far from the best so far the trials of a round look, in steps"""
+_JITTER = 0.4
+"""steps that they are moved by at random, but in the last round: trials on one line tell of that line alone"""
+_NEAR = 3.0
+"""steps within which a trial tells of the derivatives"""
+_RIDGE = 0.3
+_MOST_MOVES = 100
+"""of the search on what is regressed, which costs nothing"""
 
-def minimise(
-    costs: Callable[[list[Vector]], Sequence[float]],
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Goal:
+    wanted: Vector
+    far: float
+
+    def cost(self, at: Vector, answer: Vector) -> float:
+        return float(self.far * at @ at - self.wanted @ answer / max(float(np.linalg.norm(answer)), 1e-9))
+
+
+def approach(
+    answers: Callable[[list[Vector]], Sequence[npt.NDArray[np.floating]]],
+    wanted: npt.NDArray[np.floating],
     start: Vector,
     *,
     step: Vector,
     low: Vector,
     high: Vector,
     rounds: int,
-    per_round: int,
-) -> Vector:
-    """The best of rounds times per_round candidates and the start. The same each time.
+    far: float = 0.0,
+) -> list[Vector]:
+    """All that was tried, first what is answered most in the wanted direction. The same each time.
 
     Args:
-        costs: of the candidates of one round.
-        start: [N], where the search begins.
-        step: [N], how far it looks at first.
+        answers: [D] to each of some candidates [N]; N + 2 to 2 N + 2 first, then four in each round.
+        wanted: [D], of length 1.
+        start: [N], where the search begins, within the bounds.
+        step: [N], as far as an answer changes about evenly.
         low: [N], bounds that no candidate leaves.
         high: [N].
+        rounds: after the first trials.
+        far: cost of a number that is one step from the start, as a cosine; of more, by its square.
     """
-    n, n_better = len(start), per_round // 2
     rng = np.random.default_rng(0)
-    weights = np.log(n_better + 0.5) - np.log(np.arange(1, n_better + 1))
-    weights /= weights.sum()
-    n_effective = 1 / np.square(weights).sum()
-    # the tutorial's defaults: how fast the step, the path and the directions learn
-    learn_step = (n_effective + 2) / (n + n_effective + 5)
-    damp = 1 + learn_step + 2 * max(0.0, np.sqrt((n_effective - 1) / (n + 1)) - 1)
-    learn_path = (4 + n_effective / n) / (n + 4 + 2 * n_effective / n)
-    learn_one = 2 / ((n + 1.3) ** 2 + n_effective)
-    learn_many = min(1 - learn_one, 2 * (n_effective - 2 + 1 / n_effective) / ((n + 2) ** 2 + n_effective))
-    usual = np.sqrt(n) * (1 - 1 / (4 * n) + 1 / (21 * n**2))
+    goal = _Goal(np.asarray(wanted, np.float64), far)
+    least, most = (low - start) / step, (high - start) / step
+    tried: list[Vector] = []
+    heard: list[Vector] = []
 
-    mean, covariance, scale = np.zeros(n), np.eye(n), 1.0
-    step_path, path = np.zeros(n), np.zeros(n)
-    best, least = start, costs([start])[0]
+    def try_all(places: list[Vector]) -> None:
+        tried.extend(places)
+        heard.extend(np.asarray(answer, np.float64) for answer in answers([start + step * place for place in places]))
+
+    def costs() -> list[float]:
+        return [goal.cost(place, answer) for place, answer in zip(tried, heard, strict=True)]
+
+    first = _FIRST * _signs(len(start))
+    try_all([np.zeros(len(start)), *np.clip(first, least, most)])
     for round_ in range(rounds):
-        values, vectors = np.linalg.eigh(covariance)
-        lengths = np.sqrt(np.maximum(values, 1e-12))
-        draws = (rng.standard_normal((per_round, n)) * lengths) @ vectors.T
-        candidates = [np.clip(start + step * (mean + scale * draw), low, high) for draw in draws]
-        found = costs(candidates)
-        order = np.argsort(found)
-        if found[order[0]] < least:
-            best, least = candidates[order[0]], found[order[0]]
-        better = draws[order[:n_better]]
-        move = weights @ better
-        mean = mean + scale * move
-        white = vectors @ ((vectors.T @ move) / lengths)
-        step_path = (1 - learn_step) * step_path + np.sqrt(learn_step * (2 - learn_step) * n_effective) * white
-        faded = np.sqrt(1 - (1 - learn_step) ** (2 * round_ + 2))
-        steady = float(np.linalg.norm(step_path) / faded < (1.4 + 2 / (n + 1)) * usual)
-        path = (1 - learn_path) * path + steady * np.sqrt(learn_path * (2 - learn_path) * n_effective) * move
-        covariance = (
-            (1 - learn_one - learn_many) * covariance
-            + learn_one * np.outer(path, path)
-            + learn_many * (better.T * weights) @ better
-        )
-        scale *= np.exp(learn_step / damp * (np.linalg.norm(step_path) / usual - 1))
-    return best
+        best = int(np.argmin(costs()))
+        place, answer = tried[best], heard[best]
+        slopes = _slopes(np.array(tried) - place, np.array(heard) - answer)
+        jitter = _JITTER * (round_ < rounds - 1)
+        places = []
+        for radius in _RADII:
+            bounds = np.maximum(least, place - radius), np.minimum(most, place + radius)
+            found = _descended(goal, place, answer, slopes, bounds)
+            places.append(np.clip(found + jitter * rng.standard_normal(len(start)), least, most))
+        try_all(places)
+    order = np.argsort(costs(), kind="stable")
+    return [np.clip(start + step * tried[index], low, high) for index in order]
+
+
+def _signs(n: int) -> Vector:
+    """Rows [R, N] of ones and minus ones whose columns are at right angles (Hadamard, Sylvester's way)."""
+    signs = np.ones((1, 1))
+    while len(signs) <= n:
+        signs = np.block([[signs, signs], [signs, -signs]])
+    return signs[:, 1 : n + 1]
+
+
+def _slopes(moved: Vector, changed: Vector) -> Vector:
+    """How answers change [N, D], from trials [T, N] around one, and what they changed [T, D]."""
+    weight = np.exp(-np.square(moved).sum(axis=1) / (2 * _NEAR**2))
+    weighted = moved.T * weight
+    slopes: Vector = np.linalg.solve(weighted @ moved + _RIDGE * np.eye(moved.shape[1]), weighted @ changed)
+    return slopes
+
+
+def _descended(goal: _Goal, place: Vector, answer: Vector, slopes: Vector, bounds: tuple[Vector, Vector]) -> Vector:
+    """Down the slope of what is regressed, within bounds."""
+    at, least, rate = place, goal.cost(place, answer), 1.0
+    for _ in range(_MOST_MOVES):
+        told = answer + (at - place) @ slopes
+        length = max(float(np.linalg.norm(told)), 1e-9)
+        uphill = 2 * goal.far * at - slopes @ (goal.wanted - (goal.wanted @ told) * told / length**2) / length
+        further = np.clip(at - rate * uphill / max(float(np.linalg.norm(uphill)), 1e-9), *bounds)
+        cost = goal.cost(further, answer + (further - place) @ slopes)
+        if cost < least:
+            at, least, rate = further, cost, rate * 1.3
+        elif rate < 1e-3:
+            break
+        else:
+            rate /= 2
+    return at

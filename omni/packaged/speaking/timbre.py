@@ -24,6 +24,8 @@ _N_MELS = 40
 _BIN_HZ = 20
 _N_BINS = exact_div(Timing().output_rate, 2 * _BIN_HZ) + 1
 """of the synthesizer's spectra"""
+_N_HEARD = exact_div(Timing().input_rate, 2 * _BIN_HZ) + 1
+"""of them, those that the bands reach"""
 _LARGEST = 2.3
 """bound of the gain, as a natural logarithm of the amplitude: 20 dB"""
 _QUIET = 10 ** (-25 / 10)
@@ -98,8 +100,10 @@ def coefficients(harmonics: Floats, noise: Floats, free: Floats, pitch: Floats) 
     # the fewer harmonics fall into a band, the less power it holds
     density = np.where(pitch > 0, _BIN_HZ / np.maximum(pitch, _BIN_HZ), 0)
     # above e^7 the synthesizer itself flattens
+    filters = _filters()[:, :_N_HEARD]
+    harmonics, noise, free = (part[:_N_HEARD] for part in (harmonics, noise, free))
     power = np.exp(2 * np.minimum(harmonics, 7)) * density + np.exp(2 * noise) + np.exp(2 * free)
-    return _told((_filters() @ power).T)
+    return _told((filters @ power).T)
 
 
 def heard(pcm: Pcm) -> Floats:

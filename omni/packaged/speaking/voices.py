@@ -107,17 +107,35 @@ class Spectra:
 
 def render(spectra: Spectra, shape: Shape, timbre: Timbre | None = None) -> tuple[Pcm, Floats]:
     """The sound [S] at Timing.output_rate that a vocal tract of this shape makes of it, and its pitch [F] in Hz."""
+    moved = in_shape(spectra, shape)
+    if timbre is None:
+        return sound(moved), moved.pitch
+    return sound(moved, timbre.gain(told(moved))), moved.pitch
+
+
+def in_shape(spectra: Spectra, shape: Shape) -> Spectra:
+    """What a vocal tract of this shape makes of the spectra; a pace is taken by Spectra.paced alone."""
     harmonics, phases, noise, free = (
         stretch(part, shape.formants) for part in (spectra.harmonics, spectra.phases, spectra.noise, spectra.free)
     )
-    noise = breathed(noise, shape)
     pitch = shape_pitch(spectra.pitch, shape)
-    if timbre is not None:
-        gain = timbre.gain(coefficients(harmonics, noise, free, pitch))
-        harmonics, noise, free = harmonics + gain, noise + gain, free + gain
+    return Spectra(harmonics, phases, breathed(noise, shape), free, spectra.free_phases, pitch)
+
+
+def told(spectra: Spectra) -> Floats:
+    """Coefficients [F, K] of the spectra, for Timbre.gain."""
+    return coefficients(spectra.harmonics, spectra.noise, spectra.free, spectra.pitch)
+
+
+def sound(spectra: Spectra, gain: Floats | None = None) -> Pcm:
+    """The sound [S] at Timing.output_rate of spectra, with a gain [B, F] as a natural logarithm of the amplitude."""
+    harmonics, noise, free = (
+        part if gain is None else part + gain for part in (spectra.harmonics, spectra.noise, spectra.free)
+    )
     # the same noise each time: the same words are the same sound
-    pcm: Pcm = dsp.synth(harmonics, phases, noise, free, spectra.free_phases, pitch, np.random.default_rng(0))
-    return pcm, pitch
+    rng = np.random.default_rng(0)
+    pcm: Pcm = dsp.synth(harmonics, spectra.phases, noise, free, spectra.free_phases, spectra.pitch, rng)
+    return pcm
 
 
 def breathed(noise: Floats, shape: Shape) -> Floats:

@@ -48,6 +48,15 @@ def test_loudness_and_pauses_are_no_part_of_a_voice(likeness: Likeness, clips: d
 
 
 @loads_models
+def test_clips_together_have_the_prints_that_each_has_alone(likeness: Likeness, clips: dict[str, list[Pcm]]) -> None:
+    together = likeness.prints_of(clips["woman"])
+    for clip, print_, mean in zip(clips["woman"], together, likeness.means_of(clips["woman"]), strict=True):
+        assert float(print_ @ likeness.print_of(clip)) == pytest.approx(1, abs=1e-5)
+        assert float(print_ @ mean) == pytest.approx(float(np.linalg.norm(mean)), abs=1e-5)
+        assert float(np.linalg.norm(mean)) < 1
+
+
+@loads_models
 def test_two_speakers_in_a_clip_are_noticed(likeness: Likeness, clips: dict[str, list[Pcm]]) -> None:
     assert likeness.several_speakers(np.concatenate([clips["woman"][0], clips["man"][1]]))
     for one in clips.values():

@@ -1,5 +1,6 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from itertools import chain, repeat
 from types import SimpleNamespace
 
 import numpy as np
@@ -10,6 +11,7 @@ from omni.packaged.speaking import shaping
 from omni.packaged.speaking.likeness import Likeness
 from omni.packaged.speaking.shaping import Shaping
 from omni.packaged.speaking.synthesizer import Synthesizer
+from omni.packaged.speaking.understood import Listener
 from omni.packaged.speaking.voices import Shape, shaped
 from omni.timing import Timing
 from omni.types import Pcm, Voice
@@ -25,11 +27,11 @@ def synthesizer() -> Synthesizer:
 
 @pytest.fixture(scope="module")
 def quick(synthesizer: Synthesizer) -> Iterator[Shaping]:
-    """A search that is too short to be good, and long enough to be better."""
+    """A search that is too short to be good, and long enough to be better; whatever it finds is understood."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(shaping, "_ROUNDS", 2)
-        patch.setattr(shaping, "_PER_ROUND", 4)
-        patch.setattr(shaping, "_FORMANTS", (0.75, 0.9, 1.1))
+        patch.setattr(shaping, "Listener", _hears(repeat(0)))
+        patch.setattr(shaping, "_ROUNDS", 1)
+        patch.setattr(shaping, "_FORMANTS", (0.75, 0.9))
         patch.setattr(shaping, "_COLOURS", (1.0,))
         patch.setattr(shaping, "_SAMPLE", shaping._SAMPLE.partition(".")[0])
         yield Shaping(synthesizer)
@@ -50,6 +52,11 @@ def clips(synthesizer: Synthesizer) -> tuple[Pcm, Pcm]:
 @pytest.fixture(scope="module")
 def voice(quick: Shaping, clips: tuple[Pcm, Pcm]) -> Voice:
     return quick.voice("stranger", clips[0])
+
+
+def _hears(missed: Iterator[int]) -> Callable[[], SimpleNamespace]:
+    """Somebody else than the recogniser who listens to the sentences."""
+    return lambda: SimpleNamespace(missed=lambda sounds: next(missed))
 
 
 def _said(synthesizer: Synthesizer, voice: Voice, text: str) -> Pcm:
@@ -84,17 +91,48 @@ def test_the_same_reference_makes_the_same_voice(quick: Shaping, clips: tuple[Pc
 def test_what_makes_words_unintelligible_is_taken_back(
     quick: Shaping, clips: tuple[Pcm, Pcm], voice: Voice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    missed = iter([0, 9, 9, 9])
-    monkeypatch.setattr(shaping, "Listener", lambda: SimpleNamespace(missed=lambda sounds: next(missed)))
+    # the second that is heard is the synthesizer's own voice
+    monkeypatch.setattr(shaping, "Listener", _hears(chain([9, 0], repeat(2))))
     plain = quick.voice("stranger", clips[0])
-    assert list(missed) == []
     # measured pitch and pace stay; nothing that was searched for does
     assert Shape.of(plain).pace == Shape.of(voice).pace
     assert Shape.of(plain).breath == 0
     assert not plain.state["timbre"].any()
 
 
-def test_it_is_never_less_like_than_a_built_in_voice(quick: Shaping, synthesizer: Synthesizer) -> None:
+@pytest.mark.parametrize(("missed", "taken"), [((1,), 0), ((2, 1), 0), ((2, 0, 2, 1), 2)])
+def test_the_first_that_is_understood_as_well_as_the_own_voice_is_taken(
+    quick: Shaping, clips: tuple[Pcm, Pcm], monkeypatch: pytest.MonkeyPatch, missed: tuple[int, ...], taken: int
+) -> None:
+    heard = iter(missed)
+    monkeypatch.setattr(shaping, "Listener", _hears(heard))
+    start = shaping._START
+    tried = [start, start + shaping._STEP, start - shaping._STEP]
+    assert quick._understood(tried, start, quick._measured(clips[0])) is tried[taken]
+    assert list(heard) == []
+
+
+def test_the_recogniser_understands_the_own_voice(
+    quick: Shaping, clips: tuple[Pcm, Pcm], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shaping, "Listener", Listener)
+    monkeypatch.setattr(shaping, "_SHARES", ())
+    plain = np.zeros(len(shaping._START))
+    assert quick._understood([plain], plain, quick._measured(clips[0])) is plain
+
+
+def test_candidates_that_are_listened_to_are_not_much_alike() -> None:
+    near, far = shaping._START + 0.1 * shaping._STEP, shaping._START + shaping._STEP
+    chosen = shaping._apart([shaping._START, near, far, far + 0.1 * shaping._STEP])
+    assert len(chosen) == 2
+    assert chosen[1] is far
+
+
+def test_it_is_never_less_like_than_a_built_in_voice(
+    quick: Shaping, synthesizer: Synthesizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # nothing that is found is understood
+    monkeypatch.setattr(shaping, "Listener", _hears(chain([9, 0], repeat(2))))
     oak = synthesizer.voices[1]
     voice = quick.voice("like oak", _said(synthesizer, oak, "My sister has lived in a small town near the coast."))
     before, after = voice.state["likeness"]
