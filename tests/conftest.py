@@ -30,6 +30,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
         def _split_scope(self, nodeid: str) -> str:
             return "browser" if nodeid.startswith("tests/browser/") else str(super()._split_scope(nodeid))
 
+    config.option.loadscopereorder = False  # what takes longest has few tests, and begins early as it is
     return Scheduling(config, log)
 
 
