@@ -27,6 +27,12 @@ export class Answers {
     return !halted && answer.heardMs > 0;
   }
 
+  /** Sound of the latest is here, and none of it has been heard: a short answer is complete before it sounds. */
+  get due() {
+    const [item, answer] = this.latest;
+    return this.wants(item) && !answer.apart && answer.sentMs > 0 && answer.heardMs === 0;
+  }
+
   [Symbol.iterator]() {
     return this.#all.entries();
   }

@@ -56,10 +56,11 @@ export class Captions {
     const row = known?.row ?? this.#list.appendChild(document.createElement("li"));
     const who = line.role === "user" ? "You" : (known?.who ?? name);
     row.className = line.role;
+    row.dir = "auto"; // by its own first words, not by whose they are
     row.classList.toggle("pending", !line.final && !line.text);
     row.classList.toggle("wordless", line.spokenMs !== null);
     row.replaceChildren(
-      ...(line.spokenMs === null ? [part("span", "who", who)] : []),
+      ...(line.spokenMs === null ? [element("span", { className: "who", dir: "auto" }, who)] : []),
       line.spokenMs === null ? said : spokenWords(line.spokenMs),
       ...(ahead ? [part("span", "ahead", ahead)] : []),
       ...(unheard ? [part("s", "", unheard)] : []),

@@ -4,6 +4,7 @@ const MOODS = {
   idle: { deep: [70, 80, 215], mid: [32, 150, 200], light: [150, 225, 235], speed: 0.35, unrest: 0.02 },
   connecting: { deep: [92, 104, 128], mid: [130, 146, 170], light: [205, 215, 228], speed: 0.8, unrest: 0.02 },
   listening: { deep: [8, 98, 140], mid: [16, 168, 160], light: [165, 240, 220], speed: 0.4, unrest: 0.02 },
+  muted: { deep: [72, 86, 106], mid: [104, 126, 146], light: [186, 200, 212], speed: 0.25, unrest: 0.012 },
   hearing: { deep: [0, 110, 120], mid: [26, 190, 140], light: [200, 250, 200], speed: 0.7, unrest: 0.02 },
   thinking: { deep: [70, 50, 190], mid: [150, 90, 235], light: [235, 180, 250], speed: 1.7, unrest: 0.03 },
   speaking: { deep: [150, 50, 170], mid: [244, 96, 92], light: [255, 205, 150], speed: 0.9, unrest: 0.018 },

@@ -24,7 +24,10 @@ const $ = (id) => document.getElementById(id);
 
 const settings = loadSettings();
 const captions = new Captions($("captions"));
-const stage = new Stage($("orb"), { user: $("meter-user"), omni: $("meter-omni") }, () => session.state);
+const stage = new Stage($("orb"), { user: $("meter-user"), omni: $("meter-omni") }, () => {
+  const { phase, mood } = session.state;
+  return { phase, mood: muted && mood === "listening" ? "muted" : mood };
+});
 const notice = new Notice($("notice"), {
   retry: () => startCall(),
   typeInstead: () => startCall({ typed: true }),
@@ -222,7 +225,9 @@ function refresh() {
   document.body.toggleAttribute("data-told", lines.length > 0);
   captions.show(lines, nameOf(company.choice.character));
   $("captions-empty").hidden = lines.length > 0;
-  showText($("mood"), moodWords({ phase, mood }, !microphone?.present ? "none" : muted || paused ? "muted" : "open"));
+  const ear = !microphone?.present ? "none" : muted || paused ? "muted" : "open";
+  document.body.dataset.microphone = ear;
+  showText($("mood"), moodWords({ phase, mood }, ear));
   showText($("latency-value"), latencyMs === null ? "" : duration(latencyMs));
   $("latency").hidden = latencyMs === null;
   showControls(phase);

@@ -324,7 +324,7 @@ export class Session {
     },
 
     responseEnded({ status, error, items }) {
-      this.#awaiting = false;
+      this.#awaiting = status === "completed" && this.#answers.due;
       for (const { id, text } of items) {
         const stopped = status === "cancelled" || status === "failed";
         if (stopped) this.#stop(id, this.#answers.get(id)?.heardMs ?? 0, text);

@@ -37,3 +37,12 @@ test("sound is wanted of an answer that began and was not silenced; the next one
   answers.clear();
   assert.deepEqual(answers.latest, [null, null]);
 });
+
+test("a short answer is due from its first sound here until the first that is heard", () => {
+  assert.equal(new Answers().due, false);
+  assert.equal(one().due, false, "no sound has come");
+  assert.equal(one({ sentMs: 300 }).due, true);
+  assert.equal(one({ sentMs: 300, heardMs: 20 }).due, false);
+  assert.equal(one({ sentMs: 300, over: true }).due, false);
+  assert.equal(one({ sentMs: 300, apart: true }).due, false, "the server plays it, and knows");
+});

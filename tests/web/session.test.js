@@ -124,6 +124,16 @@ test("the moods follow the conversation", () => {
   assert.deepEqual(moods, ["listening", "hearing", "thinking", "thinking", "speaking", "speaking", "listening"]);
 });
 
+test("a short answer that is complete before it sounds is being thought of until then", () => {
+  const { session, live } = calling();
+  live().says(SPEECH_STARTED, SPEECH_STOPPED, ...answer("a1", [["Yes.", 300]]), done("a1", "completed", "Yes."));
+  assert.equal(session.state.mood, "thinking");
+  session.progress({ item: "a1", heardMs: 20, playing: true });
+  assert.equal(session.state.mood, "speaking");
+  session.progress({ item: "a1", heardMs: 300, playing: false });
+  assert.equal(session.state.mood, "listening");
+});
+
 test("speech over the answer silences it at once and reports exactly how much was heard", () => {
   const { session, live, played } = calling();
   live().says(...answer("a1", RIVER));

@@ -4,7 +4,7 @@ import { button, element, icon, showText, titleAndText } from "../dom.js";
 import { Level, barHeights } from "../meters.js";
 import { Recorder } from "./recorder.js";
 import { consentForm } from "./voice_consent.js";
-import { HINTS, MAKES, SENTENCES, likenessWords, refusalOf, sampleOf } from "./voice_words.js";
+import { HINTS, MAKES, MAKING, PATIENCE, READY, SENTENCES, likenessWords, refusalOf, sampleOf } from "./voice_words.js";
 import { mediaProblem, noticeFor } from "../words.js";
 
 const WANTED_S = 10;
@@ -13,7 +13,7 @@ const COUNT = 3;
 const COUNT_MS = 800; // from one number to the next
 const DRAW_MS = 50;
 const BARS = 13;
-const PATIENCE_MS = 12_000;
+const PATIENCE_S = 20;
 const FILES = "audio/*,video/webm,.ogg,.flac,.m4a";
 
 export class VoiceMaker {
@@ -27,6 +27,7 @@ export class VoiceMaker {
   #recorder = new Recorder();
   #level = new Level();
   #timer = null;
+  #problem = null; // why the last one could not be made
   #step = "read"; // "counting", "recording", "check", "making", "ready"
   #sentence = 0;
   #sample = null; // {file: Blob, seconds: ?number, name: string}, and the voice once it is made
@@ -51,6 +52,8 @@ export class VoiceMaker {
 
   refresh() {
     if (!this.body.hasChildNodes()) this.#show("read");
+    // also to somebody who was elsewhere when it was found out
+    if (this.#problem && this.#step === "check") this.#ports.say(this.#problem);
     const play = this.#parts.play;
     if (!play) return;
     const playing = this.#samples.key === "recording";
@@ -73,6 +76,7 @@ export class VoiceMaker {
 
   #show(step) {
     this.#step = step;
+    if (step === "read") this.#problem = null;
     this.#parts = {};
     const pages = { check: () => this.#checkPage(), making: () => this.#makingPage(), ready: () => this.#readyPage() };
     this.body.replaceChildren(...(pages[step]?.() ?? this.#readPage()));
@@ -82,7 +86,7 @@ export class VoiceMaker {
   }
 
   #readPage() {
-    const count = element("span", { className: "count", role: "status" });
+    const count = element("span", { className: "count", "aria-hidden": "true" });
     const advice = `About ${this.#longestS} seconds, in a quiet room, as you speak to a friend.`;
     const label = { id: "record", "aria-label": "Record" };
     this.#parts = {
@@ -90,15 +94,16 @@ export class VoiceMaker {
       count,
       record: button("record", () => this.#press(), label, ring(), icon("mic"), count),
       meter: element("div", { className: "meter", "aria-hidden": "true" }),
-      hint: element("p", { className: "hint take-hint", role: "status" }, advice),
+      hint: element("span", { role: "status" }, advice),
+      left: element("span", { className: "left", "aria-hidden": "true" }), // once a second is too often to be said
       others: this.#otherWays(),
     };
-    const { sentence, record, meter, hint, others } = this.#parts;
+    const { sentence, record, meter, hint, left, others } = this.#parts;
     meter.append(...Array.from({ length: BARS }, () => element("i")));
     return [
       element("p", { className: "lead" }, "Read this aloud:"),
       sentence,
-      element("div", { className: "recording" }, record, meter, hint),
+      element("div", { className: "recording" }, record, meter, element("p", { className: "hint take-hint" }, hint, left)),
       others,
       element("p", { className: "hint" }, MAKES[this.#company.library.makes]),
     ];
@@ -122,20 +127,28 @@ export class VoiceMaker {
 
   #makingPage() {
     const words = element("p", { className: "lead", role: "status" }, "Making the voice…");
-    const hint = element("p", { className: "hint" }, "This takes a few seconds.");
-    setTimeout(() => showText(hint, "Still at it: the server has other things to do as well."), PATIENCE_MS);
-    const spinner = element("div", { className: "spinner", "aria-hidden": "true" });
-    return [element("div", { className: "making" }, spinner, words, hint)];
+    const hint = element("p", { className: "hint" }, MAKING[this.#company.library.makes]);
+    const clock = element("span");
+    const busy = element("div", { className: "busy", "aria-hidden": "true" }, element("div", { className: "spinner" }), clock);
+    const began = performance.now();
+    const timer = setInterval(() => {
+      if (!clock.isConnected && this.#step !== "making") return clearInterval(timer);
+      const seconds = Math.round((performance.now() - began) / 1000);
+      showText(clock, `${seconds} s`);
+      if (seconds >= PATIENCE_S) showText(hint, PATIENCE);
+    }, 1000);
+    return [element("div", { className: "making" }, busy, words, hint)];
   }
 
   #readyPage() {
     const { voice } = this.#sample;
     const words = element("p", { className: "lead", role: "status" }, `“${voice.name}” is ready, and chosen.`);
     const likeness = element("p", { className: "hint" }, likenessWords(voice.similarity));
-    const hear = button("quietly", () => this.#ports.hear("made", sampleOf(voice)), { id: "hear-made" }, "Hear it");
+    const hear = button("primary second", () => this.#ports.hear("made", sampleOf(voice)), { id: "hear-made" }, icon("play"), "Hear it");
     const done = button("primary", () => this.#ports.made(), { id: "made" }, "Done");
     const tick = element("div", { className: "tick" }, icon("tick"));
-    return [element("div", { className: "making" }, tick, words, likeness, hear, done)];
+    const next = element("div", { className: "next" }, hear, done);
+    return [element("div", { className: "making" }, tick, words, likeness, next)];
   }
 
   #nextSentence() {
@@ -176,7 +189,7 @@ export class VoiceMaker {
     if (this.#step !== "counting") return this.#endRecording(); // the person has gone on meanwhile
     this.body.dataset.step = "counting";
     this.#parts.others.inert = true;
-    this.#parts.record.setAttribute("aria-label", "Cancel");
+    showText(this.#parts.hint, READY);
     this.#countDown(COUNT);
     this.#timer = setInterval(() => this.#draw(), DRAW_MS);
   }
@@ -184,6 +197,7 @@ export class VoiceMaker {
   #countDown(from) {
     if (this.#step !== "counting") return;
     showText(this.#parts.count, from ? String(from) : "");
+    this.#parts.record.setAttribute("aria-label", `Cancel, ${from}`);
     if (from) return setTimeout(() => this.#countDown(from - 1), COUNT_MS);
     this.#step = this.body.dataset.step = "recording";
     this.#recorder.roll(this.#longestS);
@@ -199,8 +213,9 @@ export class VoiceMaker {
     const { seconds, hint, full } = this.#recorder.take;
     this.#parts.record.style.setProperty("--done", (seconds / this.#longestS).toFixed(3));
     this.body.toggleAttribute("data-enough", seconds >= this.#shortestS);
-    this.#parts.hint.dataset.hint = hint ?? "good";
-    showText(this.#parts.hint, `${HINTS[hint]} · ${Math.ceil(this.#longestS - seconds)} s left`);
+    this.#parts.hint.parentElement.dataset.hint = hint ?? "good";
+    showText(this.#parts.hint, HINTS[hint]);
+    showText(this.#parts.left, ` · ${Math.ceil(this.#longestS - seconds)} s left`);
     if (full) this.#finish();
   }
 
@@ -255,6 +270,7 @@ export class VoiceMaker {
 
   async #make(wanted) {
     this.#samples.stop();
+    this.#problem = null;
     this.#ports.say(null);
     this.#show("making");
     try {
@@ -263,6 +279,7 @@ export class VoiceMaker {
       this.#sample.voice = voice;
       this.#show("ready");
     } catch (error) {
+      this.#problem = error.message;
       this.#show("check");
       this.refresh();
       this.#ports.say(error.message);

@@ -13,6 +13,15 @@ export const MAKES = {
   null: "The model of this server makes no voices of recordings.",
 };
 
+/** What happens while the voice is being made, and how long it takes, by `makes_voices`. */
+export const MAKING = {
+  shapes:
+    "The recording’s pitch, pace and timbre are measured, and one of the server’s voices is brought nearer to them: " +
+    "10 to 20 seconds. You can go on meanwhile; it will be among the voices.",
+  clones: "A few seconds. You can go on meanwhile; it will be among the voices.",
+};
+export const PATIENCE = "Still at it: the server has other things to do as well. It will be among the voices when it is done.";
+
 /** Read aloud in about ten seconds each, and between them every sound of English. */
 export const SENTENCES = [
   "On a bright, cold morning the old ferry pushed away from the quay, and six children waved their yellow scarves at " +
@@ -27,6 +36,9 @@ export const SENTENCES = [
 export function sampleOf({ id, name }) {
   return { input: `Hello, I am ${titled(name)}. This is how I sound when we talk.`, voice: id };
 }
+
+/** While it is being counted down. */
+export const READY = "Get ready to read";
 
 /** While it is being recorded. */
 export const HINTS = {
