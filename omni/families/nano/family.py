@@ -303,12 +303,13 @@ class Nano:
         Somebody waits for the first clause, which is short; in the midst of a later one other sessions have their turn.
         """
         clause, task = draft.clauses[len(draft.speech)], draft.task
-        if draft.making is None:
-            draft.making = spoken(self._synthesizer, clause, task.voice, task.manner)
-        speech = stepped(draft.making, to_the_end=not draft.speech)
+        # not the draft's while it goes on: one that fails is over, and never comes to an end
+        making, draft.making = draft.making, None
+        making = making or spoken(self._synthesizer, clause, task.voice, task.manner)
+        speech = stepped(making, to_the_end=not draft.speech)
         if speech is None:
+            draft.making = making
             return False
-        draft.making = None
         draft.speech.append(speech)
         return True
 

@@ -55,7 +55,8 @@ def said_last(memory: Memory, timing: Timing) -> tuple[tuple[Message, ...], str 
     if draft is not None and not any(message.role == "assistant" for message in memory.later):
         # all of it, however little was heard
         if not draft.complete and draft.task.prompt:
-            return tuple(message for message in draft.task.prompt if message.role != "system"), None
+            prompt = draft.task.prompt
+            return prompt[1:] if prompt[0].role == "system" else prompt, None
         if draft.text.strip() and not acknowledges(draft.text.strip()):
             return messages, draft.text.strip()
     for place in reversed(range(len(messages))):

@@ -1,5 +1,7 @@
 """Nano's turns, on parts that are exact and instant."""
 
+from collections.abc import Generator
+
 import numpy as np
 import pytest
 
@@ -9,12 +11,13 @@ from omni.families.nano.state import CUT_OFF, MAX_MESSAGES
 from omni.model import Phase
 from omni.text.chat import Message
 from omni.text.finished import finished
-from omni.types import Pcm, Reply, Transcript, TurnEnd, Unit, Voice
+from omni.types import Pcm, Reply, SpeechDelta, Transcript, TurnEnd, Unit, Voice
 from tests.fakes_nano import (
     TIMING,
     FakeChat,
     FakeParts,
     FakeRecogniser,
+    FakeSynthesizer,
     Spoken,
     answer,
     answer_to,
@@ -314,6 +317,27 @@ def test_a_synthesizer_that_fails_does_not_end_the_conversation(parts: FakeParts
         finish(nano, state)
     parts.synthesizer.broken = False
     assert ask(parts, nano, state, "there") == [("user", "hello there")]
+
+
+def test_a_clause_that_failed_in_the_midst_can_be_made_anew(parts: FakeParts, monkeypatch: pytest.MonkeyPatch) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    nano.begin(state, Reply(says="One. Two. Three."))
+    nano.step(Phase.THINK, [state])
+    assert nano.step(Phase.SPEAK, [state])[0]
+    mark = nano.mark(state)
+
+    def fails(*_: object) -> Generator[None, None, SpeechDelta]:
+        yield
+        raise RuntimeError("no sound")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(FakeSynthesizer, "steps", fails)
+        assert nano.step(Phase.SPEAK, [state]) == [[]]
+        with pytest.raises(RuntimeError, match="no sound"):
+            nano.step(Phase.SPEAK, [state])
+    nano.rewind(state, mark)
+    assert finish(nano, state).clauses == [" Two.", " Three."]
 
 
 def test_closing_frees_a_remote_answer(parts: FakeParts) -> None:

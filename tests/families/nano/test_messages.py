@@ -95,6 +95,20 @@ def test_an_answer_that_was_cut_off_while_it_was_written_is_written_again(parts:
     assert parts.chat.begun[0] == parts.chat.begun[1]
 
 
+def test_what_was_put_into_the_conversation_is_still_there_for_an_answer_that_is_written_again(
+    parts: FakeParts,
+) -> None:
+    nano = parts.nano()
+    state = nano.open("", None)
+    ask_and_hear(nano, state, "Hello.")
+    put(nano, state, Unit(text="The user is in Rome.", role="system"))
+    say(nano, state, "Where am I?")
+    nano.begin(state, Reply())
+    nano.truncate(state, 0.0)
+    ask_and_hear(nano, state, "What did you say?")
+    assert Message("system", "The user is in Rome.") in parts.chat.begun[-1]
+
+
 def test_of_a_conversation_that_is_told_anew_the_answer_before_is_said_again(parts: FakeParts) -> None:
     nano = parts.nano()
     for told, again in (("It is in France.", "It is in France."), (f"It is{CUT_OFF}", "You said Where is Paris?")):
