@@ -18,6 +18,8 @@ _NAME_LEANING = 4.0
 """the same for the rest of its name, once it has begun to say it"""
 _COMMON_TOKENS = 2000
 """tokens were merged from the most frequent on: words among the first of them are everybody's"""
+_COMMON_BEGINNINGS = 2500
+"""the same of tokens that names begin with: who forbade that of "Ivo" would forbid "I", and "The" with "Theo"."""
 _SHORTEST = 4
 """letters of such a word"""
 _CONTRACTIONS = ("'m", "'re", "'s", "'ve", "'ll", "'d")
@@ -48,6 +50,7 @@ class Role:
         for form in apart:
             self.leaning[tokenizer.encode(f"I{form}")[1]] = -np.inf
         self._names = [tokenizer.encode(f" {name}")[0] for name in self._name]
+        self._own = [token for token in self._names if token >= _COMMON_BEGINNINGS]
 
     def bend(self, logits: npt.NDArray[np.float32], leaning: npt.NDArray[np.float32], text: str) -> None:
         """Add to the logits [V] of what follows the text of an answer, in place.
@@ -58,9 +61,10 @@ class Role:
         logits += leaning
         said = text.rstrip()
         if begun := [place for place, name in enumerate(self._name) if said.endswith(name)]:
-            logits[self._names[begun[0] + 1 : begun[0] + 2]] += _NAME_LEANING
+            follows = self._names[begun[0] + 1 : begun[0] + 2]
+            logits[[token for token in follows if token in self._own]] += _NAME_LEANING
         elif not _INTRODUCES.search(said):
-            logits[self._names] = -np.inf
+            logits[self._own] = -np.inf
 
 
 def _own_name(persona: Persona) -> list[str]:

@@ -49,3 +49,11 @@ def test_its_name_is_its_own_and_whole(tokenizer: BpeTokenizer) -> None:
     assert bent(tokenizer, "A fine day,")[" Captain"] == -np.inf
     assert bent(tokenizer, "I am")[" Captain"] > -np.inf
     assert bent(tokenizer, "I am Captain")[" Flint"] > 0
+
+
+def test_a_name_that_begins_as_a_common_word_does_not_forbid_it(tokenizer: BpeTokenizer) -> None:
+    role = Role(Persona.of("You are Ivo Theo Flint.\nUser: Hello!\nYou: Good day."), tokenizer)
+    for text in ("", "Good day.", "I am Ivo"):
+        logits = np.zeros(tokenizer.n_tokens, np.float32)
+        role.bend(logits, role.leaning, text)
+        assert [logits[tokenizer.encode(word)[0]] for word in (" I", " The")] == [0, 0]
