@@ -92,7 +92,7 @@ class Persona:
         Args:
             given: the answers so far: what was said already is said again only to who asks for the name.
         """
-        names = set(re.findall(r"[A-Z]\w+", self.reminder))
+        names = set(re.findall(r"[A-Z]\w+", self.reminder)) - {"You"}
         asked = gist(question, names)
         gists = [gist(example, names) for example, _ in self.examples]
         # the very question before one that is only near to it

@@ -91,6 +91,7 @@ def test_an_examples_question_has_its_answer(question: str, answer: str | None) 
         ("What did you do today?", "How was your day?"),
         ("What happened then?", "Go on."),
         ("Are you a computer?", "Are you real?"),
+        ("Thank you.", "You are so kind!"),
         ("Don't you sleep?", "Do you not sleep?"),
     ],
 )
