@@ -16,7 +16,7 @@ _MOST_SENTENCES = 2
 ANSWER_TOKENS = 70
 """and where it has to end"""
 _LATE_TOKENS = 20
-"""so few before that, a comma is made the full stop: better short than cut off"""
+"""so few before that, a comma is made the full stop: better short than cut off; of a low limit, in its last third"""
 _REPEAT = 3
 """tokens in a row that may not come twice in an answer"""
 _REPEAT_EARLIER = 5
@@ -79,6 +79,7 @@ class Answer:
         self._tokens: list[int] = []
         self._text = ""
         self._n_sentences = 0
+        self._closed = False
         self.over = False
 
     def take_opening(self) -> str:
@@ -109,9 +110,11 @@ class Answer:
         enough = self._at_sentence_end() and token not in self._speakable.continues
         if enough:
             self._n_sentences += 1
-        enough = enough and (len(self._tokens) >= _ENOUGH_TOKENS or self._n_sentences >= _MOST_SENTENCES)
-        if token in self._speakable.commas and len(self._tokens) >= min(self._limit, ANSWER_TOKENS) - _LATE_TOKENS:
-            token = self._speakable.full_stop
+        many = len(self._tokens) >= _ENOUGH_TOKENS or self._n_sentences >= _MOST_SENTENCES
+        enough = self._closed or (enough and many)
+        # "1,000" has a comma, too
+        if token in self._speakable.commas and self._is_late and not self._text[-1:].isdigit():
+            token, self._closed = self._speakable.full_stop, True
         if enough or token in self._speakable.ends or len(self._tokens) >= self._limit:
             self.over = True
             return None
@@ -132,6 +135,11 @@ class Answer:
     def n_tokens(self) -> int:
         """Tokens decoded so far."""
         return len(self._tokens)
+
+    @property
+    def _is_late(self) -> bool:
+        limit = min(self._limit, ANSWER_TOKENS)
+        return len(self._tokens) >= limit - min(_LATE_TOKENS, limit // 3)
 
     def _at_sentence_end(self) -> bool:
         return bool(_SENTENCE_END.search(self._text)) and not _NO_SENTENCE_END.search(self._text)

@@ -119,7 +119,8 @@ class Template:
         # one is kept for the full stop
         kept = self._tokenizer.decode(ids[: n_tokens - 1])
         for end in (r"[.!?](?=\s)", r"[,;:](?=\s)", r"\s"):
-            if ends := [match.start() for match in re.finditer(end, kept)]:
+            # a short sentence before a very long one is not all that is to be known
+            if ends := [match.start() for match in re.finditer(end, kept) if match.start() >= len(kept) // 2]:
                 kept = kept[: ends[-1]]
                 break
         return self._tokenizer.encode(f"{kept.rstrip(' ,;:')}.")

@@ -83,13 +83,17 @@ def test_five_words_of_an_earlier_answer_do_not_come_again() -> None:
     assert chosen(one, NUMBERS[6], "Ġjj") == "Ġjj"
 
 
-@pytest.mark.parametrize("limit", [30, 100])
-def test_near_its_end_a_comma_becomes_the_full_stop(limit: int) -> None:
-    late = min(limit, ANSWER_TOKENS) - 20
+@pytest.mark.parametrize(("limit", "late"), [(9, 6), (30, 20), (100, ANSWER_TOKENS - 20)])
+def test_near_its_end_a_comma_becomes_the_full_stop(limit: int, late: int) -> None:
     one = answer(limit)
-    say(one, *NUMBERS[: late - 1])
-    assert chosen(one, ",") == ","
+    say(one, *NUMBERS[: late - 2], ",", NUMBERS[late])
     assert chosen(one, ";") == "."
+    assert chosen(one, "Ġjj") is None, "not even a short answer goes on in the middle of a sentence"
+
+
+def test_the_comma_of_a_number_stays() -> None:
+    one = answer(30)
+    say(one, *NUMBERS[:22], "Ġ3", ",", "5")
 
 
 def test_the_limit_holds() -> None:

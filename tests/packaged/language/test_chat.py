@@ -260,6 +260,11 @@ def test_instructions_that_are_cut_end_as_a_sentence_does(chat: SmolChat, instru
         assert re.search(r"(?:kind|very)\.$", chat.tokenizer.decode(ids))
 
 
+def test_a_short_sentence_before_a_very_long_one_is_not_all_that_is_kept(chat: SmolChat) -> None:
+    ids = chat.template.head(Message("system", "Be kind. You are " + "very, " * 300))
+    assert chat.tokenizer.decode(ids).count("very") > 50
+
+
 def test_an_answer_that_finds_no_end_is_given_one_at_a_comma(chat: SmolChat) -> None:
     (comma,) = chat.tokenizer.encode(",")
     words = [token for token in range(3000, 9000) if re.fullmatch(" [a-z]+", chat.tokenizer.decode([token]))]
