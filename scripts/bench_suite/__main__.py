@@ -13,7 +13,7 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 import orjson
 
-from scripts.bench_suite import answers, barge_in, gateway, latency, pauses, stages, startup, voices
+from scripts.bench_suite import answers, barge_in, characters, gateway, latency, pauses, stages, startup, voices
 from scripts.bench_suite.material import load_material
 from scripts.bench_suite.report import Findings, Row, as_json, table
 from scripts.bench_suite.server import Server, omni_server
@@ -21,7 +21,7 @@ from scripts.bench_suite.speakers import speakers
 from streaming.gateway.models import DeviceError
 
 WITH_SERVER = ("latency", "pauses", "answers", "speech", "barge_in")
-BENCHES = (*WITH_SERVER, "stages", "voices", "gateway", "calls", "network")
+BENCHES = (*WITH_SERVER, "stages", "voices", "characters", "gateway", "calls", "network")
 
 
 def parsed() -> argparse.Namespace:
@@ -79,6 +79,8 @@ def main() -> int:
         found.add(stages.measure(load_material(), speakers(99)))
     if "voices" in what:
         found.add(voices.measure(load_material()))
+    if "characters" in what:
+        found.add(characters.measure())
     if what & set(WITH_SERVER):
         with omni_server() as server:
             found.add(asyncio.run(with_server(server, what, options)))
