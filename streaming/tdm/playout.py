@@ -218,12 +218,14 @@ class Playout:
     async def _wait(self, until_s: float | None = None) -> None:
         """Return when something changed, or at a time."""
         self._changed.clear()
-        change: asyncio.Future[bool] = asyncio.ensure_future(self._changed.wait())
-        waits: set[asyncio.Future[bool] | asyncio.Future[None]] = {change}
-        if until_s is not None:
-            waits.add(asyncio.ensure_future(self._clock.sleep_until(until_s)))
+        # one task, and none where no time is due: this runs for each chunk of each call
+        alarm = None if until_s is None else asyncio.ensure_future(self._ring(until_s))
         try:
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            await self._changed.wait()
         finally:
-            for wait in waits:
-                wait.cancel()
+            if alarm is not None:
+                alarm.cancel()
+
+    async def _ring(self, at_s: float) -> None:
+        await self._clock.sleep_until(at_s)
+        self._changed.set()
