@@ -305,7 +305,10 @@ def _convert(kind: Any, value: Any, source: str) -> Any:
         if not isinstance(parts, list) or not all(isinstance(part, str) for part in parts):
             raise wrong
         # a flag may repeat and may hold commas, so one rule serves flags, variables and the file
-        return tuple(text.strip() for part in parts for text in part.split(",") if text.strip())
+        texts = tuple(text.strip() for part in parts for text in part.split(",") if text.strip())
+        if parts and not texts:  # such as a shell's variable that was never set: a server so begun would be open
+            raise ConfigError(f"{source} is there but names nothing; leave it out, or say what it should be")
+        return texts
     if kind is bool:
         known = {
             "1": True,

@@ -62,6 +62,12 @@ def test_bad_file_is_an_error_that_names_it(tmp_path: Path, content: str) -> Non
         load({"config": str(path)}, {})
 
 
+def test_a_variable_that_was_meant_to_hold_keys_opens_no_server() -> None:
+    with pytest.raises(ConfigError, match="OMNI_API_KEYS is there but names nothing"):
+        load({}, {"OMNI_API_KEYS": ""})
+    assert load({}, {}).api_keys == ()
+
+
 def test_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         load({"config": str(tmp_path / "absent.toml")}, {})
@@ -77,6 +83,8 @@ def test_missing_file_is_an_error(tmp_path: Path) -> None:
         (("--tls-cert", "a.pem"), "tls_cert and tls_key belong together"),
         (("--tls-key", "a.pem"), "tls_cert and tls_key belong together"),
         (("--api-keys", "a:sessions=0"), "sessions of key 1"),
+        (("--api-keys", ""), "--api-keys is there but names nothing"),
+        (("--api-keys", " ", ","), "--api-keys is there but names nothing"),
         (("--resume-within-s", "-1"), "resume_within_s"),
         (("--model", "nanno"), r"did you mean nano\?"),
         (("--model", "MiniCPM-o-2_6"), "did you mean openbmb/MiniCPM-o-2_6"),
