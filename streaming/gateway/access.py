@@ -73,11 +73,8 @@ class Account:
     @property
     def used_s(self) -> float:
         """Seconds that were used today, of the calls under way too."""
+        self._begin_day()
         now_s = self._clock.now_s()
-        if self._now().date() != self._day:
-            self._day, self._used_s = self._now().date(), 0.0
-            for visit in self._visits:
-                visit.since_s = now_s
         return self._used_s + sum(now_s - visit.since_s for visit in self._visits)
 
     @property
@@ -107,7 +104,8 @@ class Account:
         return visit
 
     def use(self, seconds: float) -> None:
-        """Time was used up outside of a call, or before the server started."""
+        """Time was used up outside of a call, or before the server started, or with another server."""
+        self._begin_day()
         self._used_s += seconds
 
     def in_use(self, value: str) -> Secret | None:
@@ -119,8 +117,16 @@ class Account:
     def left(self, visit: Visit) -> None:
         """See Visit.leave()."""
         if visit in self._visits:
+            self._begin_day()
             self._visits.remove(visit)
             self._used_s += self._clock.now_s() - visit.since_s
+
+    def _begin_day(self) -> None:
+        """Count anew if it is another day than the last time; of a call over midnight what is after it."""
+        if (today := self._now().date()) != self._day:
+            self._day, self._used_s = today, 0.0
+            for visit in self._visits:
+                visit.since_s = self._clock.now_s()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +159,7 @@ class Access:
         return {account.owner or HOST: account.used_s for _, account in self._accounts if account.limited}
 
     def take_up(self, used_s: Mapping[str, float]) -> None:
-        """Count what was used today before the server started, by the same names."""
+        """Count what was used today elsewhere, or before the server started, by the same names."""
         for _, account in self._accounts:
             account.use(used_s.get(account.owner or HOST, 0.0))
 

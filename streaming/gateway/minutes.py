@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -27,7 +27,9 @@ log = logging.getLogger(__name__)
 class UsedMinutes:
     """The file that remembers what has been used of each key with a limit.
 
-    A file that cannot be read, or written, stops nobody's calls: it is said in the log, and counting begins anew.
+    Servers that share the folder share the minutes: each adds to the file what was used with it, and takes up what
+    was added by others. A file that cannot be read, or written, stops nobody's calls: it is said in the log, and
+    counting begins anew.
     """
 
     def __init__(self, folder: Path, access: Access, clock: Clock, now: Now = datetime.now) -> None:
@@ -36,21 +38,21 @@ class UsedMinutes:
         self._access = access
         self._clock = clock
         self._now = now
-        self._others: dict[str, float] = {}
-        self._written: dict[str, float] = access.used_s
-        if self._written:
-            used_s = self._read()
-            access.take_up(used_s)
-            gone = [name for name in used_s if name not in self._written][:MOST_KEYS]
-            self._others = {name: used_s[name] for name in gone}
-            self._written = access.used_s
+        self._day = self._today
+        self._known: dict[str, float] = {}
+        """seconds by key that both the file and the account have counted"""
+        self._writing = asyncio.Lock()
+        self._told = False
+        if access.used_s:
+            self._take_up(self._read(self._day))
 
     async def while_serving(self, _app: web.Application) -> AsyncIterator[None]:
         """Write what changes, until the application stops (one of its cleanup_ctx)."""
-        writing = asyncio.create_task(self._run())
+        looking = asyncio.create_task(self._run())
         yield
-        writing.cancel()
-        await asyncio.gather(writing, return_exceptions=True)
+        async with self._writing:  # what a thread still wrote might replace what is written below
+            looking.cancel()
+        await asyncio.gather(looking, return_exceptions=True)
         await self.write()
 
     async def _run(self) -> None:
@@ -59,28 +61,54 @@ class UsedMinutes:
             await self.write()
 
     async def write(self) -> None:
-        """Write it if it has changed."""
-        used_s = self._access.used_s
-        if used_s == self._written:
-            return
-        day = self._now().date().isoformat()
-        content = orjson.dumps({"day": day, "seconds": {**self._others, **used_s}}, option=orjson.OPT_INDENT_2)
-        try:
-            await asyncio.to_thread(self._write, content)
-        except OSError as error:
-            log.error("the minutes that keys have used cannot be kept in %s: %s", self._path, error.strerror)
-        self._written = used_s
+        """Write what was used since the last time, if anything was; what cannot be written now, the next time."""
+        async with self._writing:
+            if (today := self._today) != self._day:
+                self._day, self._known = today, {}
+            # asked after the day: what this takes for today's is never yesterday's
+            used_s = self._access.used_s
+            more_s = {name: max(0.0, seconds - self._known.get(name, 0.0)) for name, seconds in used_s.items()}
+            if not any(more_s.values()):
+                return
+            try:
+                found_s = await asyncio.to_thread(self._add, today, more_s)
+            except OSError as error:
+                if not self._told:
+                    log.error("the minutes that keys have used cannot be kept in %s: %s", self._path, error.strerror)
+                self._told = True
+                return
+            self._told = False
+            self._take_up(found_s)
+            for name, seconds in more_s.items():
+                self._known[name] += seconds
 
-    def _write(self, content: bytes) -> None:
+    def _add(self, day: str, more_s: Mapping[str, float]) -> dict[str, float]:
+        """Add to what the file says of a day; returns what it said before. Runs in a thread."""
+        found_s = self._read(day)
+        gone = [name for name in found_s if name not in more_s][:MOST_KEYS]
+        kept_s = {name: found_s[name] for name in gone}
+        total_s = {name: found_s.get(name, 0.0) + seconds for name, seconds in more_s.items()}
+        content = orjson.dumps({"day": day, "seconds": kept_s | total_s}, option=orjson.OPT_INDENT_2)
         self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_file(self._path, content)
+        return found_s
 
-    def _read(self) -> dict[str, float]:
-        """Seconds by key, of today; empty if nothing was written today, or nothing that can be read."""
+    def _take_up(self, found_s: Mapping[str, float]) -> None:
+        """Count what the file has and the accounts have not."""
+        own = self._access.used_s
+        self._access.take_up({name: max(0.0, found_s.get(name, 0.0) - self._known.get(name, 0.0)) for name in own})
+        self._known = {name: found_s.get(name, 0.0) for name in own}
+
+    @property
+    def _today(self) -> str:
+        return self._now().date().isoformat()
+
+    def _read(self, day: str) -> dict[str, float]:
+        """Seconds by key, of a day; empty if nothing was written that day, or nothing that can be read."""
         try:
             with self._path.open("rb") as file:
                 found = orjson.loads(file.read(_MOST_BYTES))
-            if found["day"] != self._now().date().isoformat():
+            if found["day"] != day:
                 return {}
             used_s = {str(name): float(seconds) for name, seconds in found["seconds"].items()}
         except FileNotFoundError:

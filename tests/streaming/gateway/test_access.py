@@ -91,6 +91,14 @@ async def test_minutes_are_used_up_by_all_calls_together_and_return_at_midnight(
     assert account.left_s == 540
 
 
+async def test_what_follows_midnight_counts_though_nobody_looked_meanwhile(clock: ManualClock, day: Day) -> None:
+    account = known(Access(read_keys(("a:minutes=10",)), clock, day), "a").account
+    account.use(600)
+    day.now = NOON + timedelta(hours=12)
+    account.use(60)
+    assert account.left_s == 540
+
+
 def test_a_secret_stands_for_its_key_and_for_no_other(clock: ManualClock) -> None:
     access = Access(read_keys(("a:sessions=1", "b")), clock)
     a, b = known(access, "a"), known(access, "b")

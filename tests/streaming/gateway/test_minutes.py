@@ -2,6 +2,7 @@
 
 import asyncio
 import stat
+import threading
 from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,10 +12,12 @@ import orjson
 import pytest
 from aiohttp import web
 
+from streaming.gateway import minutes
 from streaming.gateway.access import Access, Account
 from streaming.gateway.minutes import EVERY_S, FILE, UsedMinutes
 from streaming.keys import read_keys
 from streaming.tdm.clock import ManualClock, settle
+from streaming.whole_files import replace_file
 
 NOON = datetime(2026, 11, 22, 12)
 KEYS = ("first:minutes=10", "second:name=ann:minutes=5", "third", "fourth:name=host:minutes=1")
@@ -129,3 +132,65 @@ async def test_a_folder_that_takes_nothing_costs_no_call(tmp_path: Path, caplog:
     await server.minutes.write()
     assert "cannot be kept" in caplog.text
     assert server.account("first").left_s == 599
+
+
+async def test_servers_that_share_a_folder_share_the_minutes(tmp_path: Path) -> None:
+    one, other = Server(tmp_path), Server(tmp_path)
+    one.account("first").use(100)
+    await one.minutes.write()
+    other.account("first").use(50)
+    await other.minutes.write()
+    assert other.account("first").left_s == 450
+    one.account("second").use(1)
+    await one.minutes.write()
+    assert one.account("first").left_s == 450
+    await one.minutes.write()
+    await other.minutes.write()
+    again = Server(tmp_path)
+    assert (again.account("first").left_s, again.account("second").left_s) == (450, 299)
+
+
+async def test_what_was_used_yesterday_of_a_key_that_is_gone_is_not_written_for_today(tmp_path: Path) -> None:
+    before = Server(tmp_path)
+    before.account("first").use(600)
+    await before.minutes.write()
+    between = Server(tmp_path, KEYS[1:])
+    between.now += timedelta(days=1)
+    between.account("second").use(10)
+    await between.minutes.write()
+    assert Server(tmp_path, now=NOON + timedelta(days=1)).account("first").left_s == 600
+
+
+async def test_what_could_not_be_written_is_written_the_next_time(tmp_path: Path) -> None:
+    (tmp_path / "folder").write_bytes(b"")
+    server = Server(tmp_path / "folder")
+    server.account("first").use(1)
+    await server.minutes.write()
+    (tmp_path / "folder").unlink()
+    await server.minutes.write()
+    assert Server(tmp_path / "folder").account("first").left_s == 599
+
+
+async def test_what_is_being_written_when_the_server_stops_does_not_replace_what_is_written_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began, gate = threading.Event(), threading.Event()
+
+    def slow(path: Path, content: bytes) -> None:
+        began.set()
+        gate.wait(10)
+        replace_file(path, content)
+
+    monkeypatch.setattr(minutes, "replace_file", slow)
+    server = Server(tmp_path)
+    serving = server.serving()
+    await anext(serving)
+    server.account("first").use(1)
+    await server.clock.advance(EVERY_S)
+    await asyncio.to_thread(began.wait, 10)
+    server.account("first").use(1)
+    stopping = asyncio.create_task(anext(serving, None))
+    await settle()
+    gate.set()
+    await stopping
+    assert Server(tmp_path).account("first").left_s == 598
