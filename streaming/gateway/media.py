@@ -20,7 +20,8 @@ _MAX_ROUNDS = 8
 """windows of one session that a call to the pool takes, so that a long append does not hold up the others"""
 _REST = 4.0
 """times as long as a call took, the thread rests after it: what comes meanwhile shares the next, so that the more
-sessions there are, or the busier the machine is, the less each costs. A session alone never finds it resting"""
+sessions there are, or the busier the machine is, the less each costs. For a session alone it never rests: nobody would
+share, and a file would be held up by it at every step"""
 _LONGEST_REST_S = 0.005
 """what a window may wait for that, at most"""
 
@@ -91,6 +92,8 @@ class PooledActivity(Generic[StateT]):
         self._pool = pool
         self._clock = clock
         self._waiting: list[_Request] = []
+        self._served: set[int] = set()
+        """sessions of the last call, by the ids of their states"""
         self._task: asyncio.Task[None] | None = None
 
     def open(self) -> "PooledStream[StateT]":
@@ -108,10 +111,13 @@ class PooledActivity(Generic[StateT]):
     async def _run(self) -> None:
         try:
             while self._waiting:
+                requests = list(self._waiting)  # more may come while these are computed
                 began_s = self._clock.now_s()
-                await self._call(list(self._waiting))  # more may come while these are computed
+                await self._call(requests)
                 ended_s = self._clock.now_s()
-                await self._clock.sleep_until(ended_s + min(_REST * (ended_s - began_s), _LONGEST_REST_S))
+                before, self._served = self._served, {id(request.state) for request in requests}
+                if len(self._served | before) > 1:
+                    await self._clock.sleep_until(ended_s + min(_REST * (ended_s - began_s), _LONGEST_REST_S))
         finally:
             self._task = None
 

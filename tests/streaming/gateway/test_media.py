@@ -102,14 +102,23 @@ async def test_what_comes_while_the_thread_rests_shares_the_next_call(
 ) -> None:
     model, clock = Counting(), Watch(call_s)
     activity = PooledActivity(model, TIMING, pool, clock)
-    assert await activity.open().probabilities(sound(0, 1)) == [1]
+    assert [await activity.open().probabilities(sound(0, 1)) for _ in range(2)] == [[1], [1]]
     others = [asyncio.create_task(activity.open().probabilities(sound(0, 1))) for _ in range(3)]
     await settle()
     assert clock.rests_s == [pytest.approx(rest_s)]
-    assert model.batches == [1]
+    assert model.batches == [1, 1]
     clock.rested.set()
     assert await asyncio.gather(*others) == [[1]] * 3
-    assert model.batches == [1, 3]
+    assert model.batches == [1, 1, 3]
+
+
+async def test_one_session_alone_never_waits_for_company(pool: ThreadPoolExecutor) -> None:
+    clock = Watch(0.1)
+    stream = PooledActivity(Counting(), TIMING, pool, clock).open()
+    async with asyncio.timeout(10):
+        for n_windows in (1, 20, 1):
+            assert len(await stream.probabilities(sound(0, n_windows))) == n_windows
+    assert clock.rests_s == []
 
 
 async def test_a_long_recording_does_not_hold_up_the_others(pool: ThreadPoolExecutor) -> None:
