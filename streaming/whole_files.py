@@ -83,9 +83,18 @@ def replace_file(path: Path, data: bytes) -> None:
     _settle(path.parent)
 
 
+def obstacle(folder: Path) -> str | None:
+    """Why nothing can be kept in a folder, which need not be there yet; None: nothing is in the way. Writes nothing."""
+    # access() tells of a place that may not be looked into, where exists() raises
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.access(place, os.F_OK))
+    if not there.is_dir():
+        return f"{there} is no folder"
+    return None if os.access(there, os.W_OK | os.X_OK) else f"nothing may be written in {there}"
+
+
 def sweep(folder: Path) -> None:
     """Remove the folders that a program left half done when it was ended."""
-    if not folder.is_dir():
+    if not os.access(folder, os.R_OK | os.X_OK):
         return
     for path in [*folder.glob(f"{_NEW}*"), *folder.glob(f"{_GONE}*")]:
         try:

@@ -22,6 +22,7 @@ from omni.packaged import activity
 from omni.packaged.files import MissingModelError, ModelFile
 from streaming.config import INSTALL, NANO, Config
 from streaming.gateway.http import find_page
+from streaming.whole_files import obstacle
 
 _DISTRIBUTION = "omni-live"
 _CHECKPOINT_EXTRA = "minicpm-o"
@@ -43,10 +44,10 @@ class Finding:
 def examine(config: Config) -> list[Finding]:
     """Look at everything that a server with this configuration needs, but for the checkpoint, if it runs one."""
     if config.model == NANO:
-        return [*_machine(), *_packages(NANO), *_models(), _page(), _port(config), *_endpoint(config)]
+        return [*_machine(), *_packages(NANO), *_models(), _page(), _data(config), _port(config), *_endpoint(config)]
     # voice activity is the packaged one whatever the family
     packages, models = _packages(NANO, _CHECKPOINT_EXTRA), _found(_declared(activity))
-    return [*_machine(), *packages, *models, _page(), _port(config)]
+    return [*_machine(), *packages, *models, _page(), _data(config), _port(config)]
 
 
 def conclusion(config: Config, findings: list[Finding]) -> Finding:
@@ -127,6 +128,12 @@ def _declared(module: ModuleType) -> Iterator[ModelFile]:
 def _page() -> Finding:
     folder = find_page()
     return Finding(folder is not None, f"the page: {folder or 'web/index.html is missing; take the whole repository'}")
+
+
+def _data(config: Config) -> Finding:
+    if problem := obstacle(config.data_folder):
+        return Finding(False, f"nothing that people make can be kept: {problem}; name another folder with --data-dir")
+    return Finding(True, f"what people make is kept in {config.data_folder}")
 
 
 def _answers(config: Config) -> bool:

@@ -26,6 +26,7 @@ from streaming.gateway.server import Gateway
 from streaming.gateway.tls import fingerprint, given_context, kept_context, own_addresses
 from streaming.keys import HOST
 from streaming.tdm.clock import SystemClock
+from streaming.whole_files import obstacle
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,8 @@ async def serve(config: Config, load: Load) -> None:
     page = http.find_page()
     if page is None:
         log.warning("the page (web/) was not found; only the protocol is served")
+    if problem := obstacle(config.data_folder):
+        log.warning("nothing that people make can be kept: %s; name another folder with --data-dir", problem)
     key = _made_key(config)
     # whoever shows the key that was made here is the one who could do without on this machine
     gateway = Gateway(replace(config, api_keys=(f"{key}:name={HOST}",)) if key else config, page, clock)

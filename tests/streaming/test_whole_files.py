@@ -89,3 +89,15 @@ def test_what_a_program_left_half_done_is_swept_once_it_is_old(tmp_path: Path) -
     (tmp_path / "holiday.txt").write_text("not ours")
     files.sweep(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".keep", ".new-3", "ada", "holiday.txt"]
+
+
+def test_what_is_in_the_way_of_a_folder_is_named_before_anything_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert files.obstacle(tmp_path / "a" / "b") is None
+    assert files.obstacle(tmp_path / "file" / "a") == f"{tmp_path}/file is no folder"
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: mode == os.F_OK and access(path, mode))
+    assert files.obstacle(tmp_path / "a" / "b") == f"nothing may be written in {tmp_path}"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

@@ -41,6 +41,13 @@ def test_a_checkpoint_needs_voice_activity_and_torch_but_no_other_packaged_model
     assert "smollm2" not in found
 
 
+def test_a_folder_that_keeps_nothing_is_said_before_somebody_saves(tmp_path: Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    assert f"ok  what people make is kept in {tmp_path}" in lines(Config(port=0, data_dir=str(tmp_path)))
+    (said,) = [line for line in lines(Config(port=0, data_dir=f"{tmp_path}/file")).splitlines() if "--data-dir" in line]
+    assert said.startswith(f"NO  nothing that people make can be kept: {tmp_path}/file is no folder")
+
+
 def test_what_is_not_installed_is_one_command_away(monkeypatch: pytest.MonkeyPatch) -> None:
     version = importlib.metadata.version
 

@@ -66,6 +66,15 @@ async def test_without_tls_nothing_is_made_and_no_key_is_needed(
     assert not os.listdir(tmp_path)  # noqa: PTH208  pathlib would be told that this blocks
 
 
+async def test_a_folder_that_keeps_nothing_is_said_at_the_start(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    _, statuses = await said(Config(port=0, data_dir=f"{tmp_path}/file"), capsys)
+    assert statuses == [200, 200]
+    assert "file is no folder; name another folder with --data-dir" in caplog.text
+
+
 async def test_tls_alone_lets_the_network_in_with_a_key_that_only_a_terminal_shows(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
