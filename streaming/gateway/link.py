@@ -1,10 +1,14 @@
 """What a call needs of the connection to its client, whatever carries the messages."""
 
+import contextlib
 from typing import Protocol
+
+from aiohttp import WSCloseCode
 
 from streaming.commands import Heard
 from streaming.events import Closed, Event
-from streaming.gateway.wire.realtime import Carriage, Inbound
+from streaming.gateway.wire.fields import WireError
+from streaming.gateway.wire.realtime import Carriage, Inbound, RealtimeCodec
 
 
 class LinkEndedError(Exception):
@@ -59,3 +63,16 @@ class Link(Protocol):
     def abort(self) -> None:
         """Let go of everything that the peer does not take."""
         ...
+
+
+async def turn_away(link: Link, why: Closed | WireError) -> None:
+    """Close a connection that cannot have what it asks for, and say why: in an event, and where it is closed."""
+    codec = RealtimeCodec("refused")
+    if isinstance(why, WireError):
+        frames, closed, code = [codec.encode_error(why)], Closed("client", why.message), WSCloseCode.POLICY_VIOLATION
+    else:
+        frames, closed, code = codec.encode(why), why, None
+    with contextlib.suppress(ConnectionError):
+        for frame in frames:
+            await link.send(frame)
+    await link.close(closed, code)

@@ -1,7 +1,6 @@
 """The server's routes: the page, /v1/realtime and what monitors ask, with the engine in a thread behind them."""
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from aiohttp import WSCloseCode, web
+from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from omni.model import OmniModel
@@ -23,7 +22,7 @@ from streaming.gateway.access import RETRY_S, Access, Caller, Visit
 from streaming.gateway.beta_link import BetaLink, speaks_beta
 from streaming.gateway.call import Call, Shared
 from streaming.gateway.libraries import CHARACTERS, Libraries
-from streaming.gateway.link import Link, LinkEndedError
+from streaming.gateway.link import Link, LinkEndedError, turn_away
 from streaming.gateway.media import ActivityModel, PooledActivity
 from streaming.gateway.minutes import UsedMinutes
 from streaming.gateway.requests.characters import CharacterRequests
@@ -34,9 +33,9 @@ from streaming.gateway.resume import Arrivals, asked_for, session_of, unknown_to
 from streaming.gateway.term import Term
 from streaming.gateway.webrtc.calls import Reception, WebRtc, session_of_call
 from streaming.gateway.webrtc.peer import Peer
-from streaming.gateway.websocket import Socket, WebSocketLink, refuse
+from streaming.gateway.websocket import Socket, WebSocketLink
 from streaming.gateway.wire.fields import WireError
-from streaming.gateway.wire.realtime import WEBSOCKET, RealtimeCodec
+from streaming.gateway.wire.realtime import WEBSOCKET
 from streaming.ice import read_ice_servers
 from streaming.keys import read_keys
 from streaming.logs import SessionLog
@@ -210,15 +209,13 @@ class Gateway:
         if not socket.can_prepare(request):
             return http.error_response(426, "websocket_required", "/v1/realtime is spoken over WebSocket")
         await socket.prepare(request)
-        caller = request.get(http.CALLER)
-        if caller is None:
-            error = WireError("invalid_api_key", http.KEY_NEEDED)
-            refusal = Closed("client", error.message)
-            await refuse(socket, [RealtimeCodec("refused").encode_error(error)], refusal, WSCloseCode.POLICY_VIOLATION)
-            return socket
         link: Link = WebSocketLink(socket, request.transport)
         if speaks_beta(request.headers):
             link = BetaLink(link)
+        caller = request.get(http.CALLER)
+        if caller is None:
+            await turn_away(link, WireError("invalid_api_key", http.KEY_NEEDED))
+            return socket
         if request.query.get("resume"):
             await self._resume(link, caller)
             return socket
@@ -226,12 +223,12 @@ class Gateway:
             await self._follow(link, caller, call_id)
             return socket
         if isinstance(admitted := self._admit(caller), Closed):
-            await refuse(socket, RealtimeCodec("refused").encode(admitted), admitted)
+            await turn_away(link, admitted)
             return socket
         try:
             call = await self._begin(request)
         except WireError as error:  # what a secret chose may be gone since
-            await _decline(link, error)
+            await turn_away(link, error)
         else:
             await call.carry(link)
         return socket
@@ -307,7 +304,7 @@ class Gateway:
                 raise WireError("call_not_found", "There is no such call; it may be over already.", "call_id")
             await call.follow(link)
         except WireError as error:
-            await _decline(link, error)
+            await turn_away(link, error)
 
     def _find(self, session_id: str, caller: Caller) -> Call | None:
         """A call of the caller's."""
@@ -327,7 +324,7 @@ class Gateway:
             call = self._calls[session_id]
             await call.resume(link, resume)
         except WireError as error:
-            await _decline(link, error)
+            await turn_away(link, error)
         except (LinkEndedError, TimeoutError):
             await link.close(Closed("client", "nothing came that says which call to go on with"))
 
@@ -390,10 +387,3 @@ class Gateway:
 def _choices(service: _Service, request: web.Request) -> Catalogue:
     """What a caller may choose from."""
     return service.libraries.of(request[http.CALLER].account.owner)
-
-
-async def _decline(link: Link, error: WireError) -> None:
-    """Close a connection that cannot have what it asks for, and say why."""
-    with contextlib.suppress(ConnectionError):
-        await link.send(RealtimeCodec("refused").encode_error(error))
-    await link.close(Closed("client", error.message), WSCloseCode.POLICY_VIOLATION)

@@ -109,14 +109,3 @@ class WebSocketLink:
         """Reset the connection."""
         if self._transport is not None:
             self._transport.abort()
-
-
-async def refuse(socket: Socket, frames: list[bytes], closed: Closed, code: int | None = None) -> None:
-    """Say why there is no session, in an event and in the close frame."""
-    link = WebSocketLink(socket, None)
-    try:
-        for frame in frames:
-            await link.send(frame)
-    except ConnectionError:
-        return
-    await link.close(closed, code)
