@@ -4,7 +4,7 @@ import re
 
 _AGAIN = r"(?:again|once more|once again|one more time|another time)"
 _ANSWER = (
-    r"(?:it|that|this|yourself|everything|all of (?:it|that)|(?:the|your)(?: last| whole)?"
+    r"(?:it|that|this|yourself|everything|all of (?:it|that)|(?:the|your|that)(?: last| whole)?"
     r" (?:answer|sentence|part|bit|words?|thing)|what (?:you|was)(?: just)? said)"
 )
 _ASKS = (
@@ -16,7 +16,7 @@ _ASKS = (
     rf"what (?:did you(?: just)? say|(?:was|were) (?:that|you saying)|was it that you said)(?: {_AGAIN}| just now)?",
     rf"i (?:did|could) not(?: quite| really| even)? (?:hear|catch|get) (?:you|{_ANSWER})",
     r"i (?:did|could|can) not(?: quite| really)? understand (?:you|what you(?: just)? said)",
-    r"i missed (?:it|that|what you said|the last part)",
+    rf"i missed {_ANSWER}",
     r"(?:i beg your )?pardon(?: me)?",
 )
 _ASK = tuple(re.compile(pattern) for pattern in _ASKS)

@@ -12,6 +12,8 @@ from omni.text.about_again import asks_again, is_what
         ("say again", ""),
         ("repeat", ""),
         ("repeat the last sentence", ""),
+        ("repeat that last part", ""),
+        ("i missed your last words", ""),
         ("tell me that once more", ""),
         ("one more time", ""),
         ("what did you just say", ""),
@@ -38,6 +40,7 @@ def test_asked(clause: str, how: str) -> None:
         "i do not understand",
         "i can not hear you",
         "what was that film called",
+        "i missed my train",
     ],
 )
 def test_not_asked(clause: str) -> None:
