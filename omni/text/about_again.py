@@ -4,8 +4,8 @@ import re
 
 _AGAIN = r"(?:again|once more|once again|one more time|another time)"
 _ANSWER = (
-    r"(?:it|that|this|yourself|everything|all of (?:it|that)|(?:the|your|that)(?: last| whole)?"
-    r" (?:answer|sentence|part|bit|words?|thing)|what (?:you|was)(?: just)? said)"
+    r"(?:(?:the|your|that)(?: last| whole)? (?:answer|sentence|part|bit|words?|thing)"
+    r"|it|that|this|yourself|everything|all of (?:it|that)|what (?:you|was)(?: just)? said)"
 )
 _ASKS = (
     rf"(?:say|tell me|go over)(?: {_ANSWER})? {_AGAIN}(?: (?P<how>.+))?",
