@@ -18,6 +18,7 @@ from omni.timing import Timing
 from omni.types import Pcm, Picture, Unit
 from omni.vision.image import MAX_PIXELS, decode_image
 from streaming.config import INSTALL_CHECKPOINTS
+from streaming.whole_files import replace_file
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -67,17 +68,17 @@ def write_sound(path: Path, pcm: Pcm, timing: Timing) -> None:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a new file, or no part of it: half a sound file on a full disk would look like a whole one.
+    """Write a file, or no part of it: half a sound file would look like a whole one, and one that was there stays.
 
     Raises:
         FileError: it cannot be written there.
     """
-    is_new = not path.exists()
     try:
-        path.write_bytes(data)
+        if path.exists() and not path.is_file():  # such as a pipe, which a file must not replace
+            path.write_bytes(data)
+        else:
+            replace_file(path.resolve(), data)
     except OSError as error:
-        if is_new:
-            path.unlink(missing_ok=True)
         raise FileError(f"cannot write {path}: {error.strerror}; make room, or name another file") from error
 
 
@@ -100,7 +101,7 @@ def check_place(path: Path, endings: Sequence[str] = (".wav",)) -> None:
         raise FileError(
             f"cannot write {path}: speech is written as {kind}; name a file that ends in {', '.join(endings)}"
         )
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+    if not all(os.access(place, os.W_OK) for place in (path.resolve().parent, path) if place.exists()):
         raise FileError(f"cannot write {path}: you may not write there; name another file")
 
 

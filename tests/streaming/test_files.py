@@ -12,7 +12,7 @@ from PIL import Image
 
 from omni.timing import Timing
 from omni.types import Pcm, Unit
-from streaming.files import FileError, read_picture, read_sound, read_video, write_sound
+from streaming.files import FileError, read_picture, read_sound, read_video, write_sound, write_whole
 from tests.fakes import say
 from tests.films import film, tone
 
@@ -73,17 +73,31 @@ def test_what_was_said_can_be_written_and_read_again(tmp_path: Path) -> None:
         write_sound(tmp_path / "no" / "answer.wav", pcm, TIMING)
 
 
-def test_on_a_full_disk_there_is_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write = Path.write_bytes
+def test_on_a_full_disk_there_is_no_half_file_and_the_one_of_before_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(number: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    def full(path: Path, data: bytes) -> int:
-        write(path, data[:2])
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    (tmp_path / "before.wav").write_bytes(b"precious")
+    monkeypatch.setattr(os, "fsync", full)
+    for name in ("answer.wav", "before.wav"):
+        with pytest.raises(FileError, match=rf"cannot write .*{name}: No space left on device; make room"):
+            write_sound(tmp_path / name, say("hello", TIMING.output_rate), TIMING)
+    assert [path.name for path in tmp_path.iterdir()] == ["before.wav"]
+    assert (tmp_path / "before.wav").read_bytes() == b"precious"
 
-    monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(FileError, match=r"cannot write .*answer\.wav: No space left on device; make room"):
-        write_sound(tmp_path / "answer.wav", say("hello", TIMING.output_rate), TIMING)
-    assert list(tmp_path.iterdir()) == []
+
+def test_a_link_and_a_pipe_stay_what_they_are(tmp_path: Path) -> None:
+    (tmp_path / "link.wav").symlink_to(tmp_path / "answer.wav")
+    write_whole(tmp_path / "link.wav", b"one")
+    assert (tmp_path / "link.wav").is_symlink()
+    assert (tmp_path / "answer.wav").read_bytes() == b"one"
+    os.mkfifo(tmp_path / "pipe.wav")
+    reader = os.open(tmp_path / "pipe.wav", os.O_RDONLY | os.O_NONBLOCK)
+    write_whole(tmp_path / "pipe.wav", b"two")
+    assert os.read(reader, 9) == b"two"
+    os.close(reader)
 
 
 def test_a_picture_keeps_its_size(tmp_path: Path) -> None:
