@@ -120,9 +120,11 @@ class SpeechRequests:
                 except EngineError as error:
                     log.error("speech failed: %s", error)
                     message = f"the text could not be spoken to its end: {error}"
-                    await _break_off(request, response, order, "server_error", "model_failed", message)
+                    told = {"type": "server_error", "code": "model_failed", "message": message}
+                    await _break_off(request, response, order, told)
                 except _UsedUpError as error:
-                    await _break_off(request, response, order, "insufficient_quota", "insufficient_quota", str(error))
+                    told = {"type": "insufficient_quota", "code": "insufficient_quota", "message": str(error)}
+                    await _break_off(request, response, order, told)
                 except (ConnectionError, TimeoutError):
                     log.info("the client of %s went away, or takes nothing", reading.id)
                     _abort(request)
@@ -179,18 +181,15 @@ def _abort(request: web.Request) -> None:
         request.transport.abort()
 
 
-async def _break_off(  # noqa: PLR0917
-    request: web.Request, response: web.StreamResponse, order: _Order, type_: str, code: str, message: str
-) -> None:
-    """It does not come to its end; what was made of it still arrives."""
+async def _break_off(request: web.Request, response: web.StreamResponse, order: _Order, told: dict[str, str]) -> None:
+    """It does not come to its end; what was made of it still arrives, and where events are sent, the reason too."""
     if not order.as_events:
         if (transport := request.transport) is not None:
             transport.close()  # once all has left
             asyncio.get_running_loop().call_later(PATIENCE_S, transport.abort)
         return
     with suppress(ConnectionError, TimeoutError):
-        told = {"message": message, "type": type_, "code": code, "param": None}
-        await _write(response, _event({"type": "error", "error": told}))
+        await _write(response, _event({"type": "error", "error": {**told, "param": None}}))
         await _end(response)
 
 
