@@ -5,7 +5,7 @@ The checks are plain rules about words, and know nothing of sense. An answer cou
 - has a word of the character's own text that is not in the question ("plain" if not), or is a line of that text;
 - has none of a chat program's phrases ("assistant"); calls itself a machine only if it is one, or is asked ("machine");
 - is no "I'm sorry", "I'm not sure", "here to help" ("shrug");
-- gives its name if asked who it is ("nameless"), takes or uses no other ("misnamed"), and says "I" ("third person");
+- gives its name if asked who it is ("nameless"), calls itself by no other ("misnamed") but says "I" ("third person");
 - does not stammer ("stammer") nor turn the question back on the user ("turned"), and is not empty.
 
 An answer that makes no sense in the words of a sea captain passes. Staying in the role is not answering well.
