@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -101,14 +102,31 @@ async def test_calls_at_once_get_the_answers_that_they_get_alone(
     server: AsyncOpenAI, model: MiniCpmO, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone = [await writes(server), await speaks(server)]
-    batches: list[int] = []
-    step = model.step
+    batches = [0]
+    begun: set[int] = set()
+    begin, step, work = model.begin, model.step, Worker.step
 
-    def counted(phase: Phase, states: Sequence[State]) -> list[list[Delta]]:
+    def counted(state: State, reply: Reply) -> None:
+        begun.add(id(state))
+        begin(state, reply)
+
+    def waiting(phase: Phase, states: Sequence[State]) -> list[list[Delta]]:
+        """Like a model that has nothing to say yet, until both are asked: else one might answer before the other."""
+        if len(begun) < 2:
+            return [[] for _ in states]
         batches.append(len(states))
         return step(phase, states)
 
-    monkeypatch.setattr(model, "step", counted)
+    def gathering(worker: Worker[State]) -> bool:
+        """Wait until both calls have a step queued, however slowly the event loop brings them: once is enough."""
+        until_s = time.monotonic() + 10
+        while len(begun) == 2 and max(batches) < 2 and len(worker._scheduler) < 2 and time.monotonic() < until_s:
+            time.sleep(0.001)
+        return work(worker)
+
+    monkeypatch.setattr(model, "begin", counted)
+    monkeypatch.setattr(model, "step", waiting)
+    monkeypatch.setattr(Worker, "step", gathering)
     together = list(await asyncio.gather(writes(server), speaks(server)))
     assert together == alone
     assert all(said.text.strip() and said.n_samples for said in alone)
