@@ -21,6 +21,9 @@ _REPEAT = 3
 """tokens in a row that may not come twice in an answer"""
 _REPEAT_EARLIER = 5
 """tokens in a row that may not come again from an earlier answer"""
+_LONG_WORD = re.compile(r"[a-z]{4,}")
+_TOO_OFTEN = 4
+"""times that such a word is said before the next comma is made the full stop"""
 _SPEAKABLE = re.compile(r"[A-Za-z0-9À-ÿ ,.;!?'\"’‘“”–—°%$€£&+=/-]+")
 """no markdown, no list, no emoji, no bracket"""
 _SENTENCE_END = re.compile(r"[.!?][\"'”’]?$")
@@ -113,7 +116,7 @@ class Answer:
         many = len(self._tokens) >= _ENOUGH_TOKENS or self._n_sentences >= _MOST_SENTENCES
         enough = self._closed or (enough and many)
         # "1,000" has a comma, too
-        if token in self._speakable.commas and self._is_late and not self._text[-1:].isdigit():
+        if token in self._speakable.commas and not self._text[-1:].isdigit() and (self._is_late or self._goes_round):
             token, self._closed = self._speakable.full_stop, True
         if enough or token in self._speakable.ends or len(self._tokens) >= self._limit:
             self.over = True
@@ -140,6 +143,12 @@ class Answer:
     def _is_late(self) -> bool:
         limit = min(self._limit, ANSWER_TOKENS)
         return len(self._tokens) >= limit - min(_LATE_TOKENS, limit // 3)
+
+    @property
+    def _goes_round(self) -> bool:
+        """It has lost its way: "old marriage, old night, old evening"."""
+        words = _LONG_WORD.findall(self._text.lower())
+        return any(words.count(word) >= _TOO_OFTEN for word in words)
 
     def _at_sentence_end(self) -> bool:
         return bool(_SENTENCE_END.search(self._text)) and not _NO_SENTENCE_END.search(self._text)

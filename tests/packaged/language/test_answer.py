@@ -10,7 +10,7 @@ from omni.text.tokenizer import BpeTokenizer
 END, NEWLINE = "<|im_end|>", "Ċ"
 NUMBERS = [f"Ġ{letter}{other}" for letter in "abcdefghij" for other in "abcdefghij"]
 """a hundred words"""
-VOCABULARY: list[str] = [END, NEWLINE, *",;.!*5", "s", "Ġ3", "ĠDr", *NUMBERS]
+VOCABULARY: list[str] = [END, NEWLINE, *",;.!*5", "s", "Ġ3", "ĠDr", "Ġauld", *NUMBERS]
 ID = {token: index for index, token in enumerate(VOCABULARY)}
 TOKENIZER = BpeTokenizer(VOCABULARY, [], [3, *[1] * (len(VOCABULARY) - 1)])
 SPEAKABLE = Speakable(TOKENIZER)
@@ -89,6 +89,15 @@ def test_near_its_end_a_comma_becomes_the_full_stop(limit: int, late: int) -> No
     say(one, *NUMBERS[: late - 2], ",", NUMBERS[late])
     assert chosen(one, ";") == "."
     assert chosen(one, "Ġjj") is None, "not even a short answer goes on in the middle of a sentence"
+
+
+def test_who_goes_round_in_circles_stops_at_a_comma() -> None:
+    one = answer()
+    for other in NUMBERS[:3]:
+        say(one, "Ġauld", other, ",")
+    say(one, "Ġauld", NUMBERS[3])
+    assert chosen(one, ",") == "."
+    assert chosen(one, "Ġauld") is None
 
 
 def test_the_comma_of_a_number_stays() -> None:
