@@ -88,7 +88,7 @@ def test_an_answer_that_is_over_and_heard_to_its_end_is_kept_whole() -> None:
     said.words = (Word("Hi", 0.0), Word(" there, é", 3.0))
     assert said.n_kept(2.0) == 1
     said.close()
-    assert (said.n_kept(0.6), said.n_kept(2.0)) == (1, 6)
+    assert (said.n_kept(1.6), said.n_kept(2.0)) == (1, 6)
     going_on = answer()
     going_on.words = said.words
     assert going_on.cut(2.0) == (14, 18)
