@@ -1,5 +1,6 @@
 """The ear alone, before an engine that answers when it is told to."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -143,6 +144,8 @@ async def test_a_unit_that_the_model_failed_to_hear_is_told_and_counts_no_longer
 async def test_nobody_is_called_once_the_client_is_gone() -> None:
     ear, user = Ear(), UserTurn("u", overlaps=False)
     ear.hearing.listen(user, HALF)
+    faults: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: faults.append(context))
     ear.talk.pipeline.close()
     await settle()
-    assert (ear.heard, ear.events) == ([], [])
+    assert (ear.heard, ear.events, faults) == ([], [], [])

@@ -217,3 +217,16 @@ async def test_an_answer_that_fails_ends_with_the_reason() -> None:
     (end,) = mouth.of(ResponseEnded)
     assert (end.status, len(mouth.over), mouth.speaker.active) == ("failed", 1, False)
     assert "out of memory" in str(mouth.over[0])
+
+
+async def test_an_answer_that_is_given_up_leaves_nothing_running() -> None:
+    for give_up in (Speaker.discard, Speaker.close, lambda speaker: speaker.abandon("client_cancelled")):
+        mouth = prepared()
+        if give_up is not Speaker.discard:
+            mouth.speaker.release(None)
+        await mouth.run(0.3, max_steps=4)
+        assert len(asyncio.all_tasks()) > 1
+        give_up(mouth.speaker)
+        await settle()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        await mouth.run()
