@@ -5,10 +5,18 @@ from dataclasses import replace
 import pytest
 
 from streaming.commands import AppendAudio, Commit, Respond
-from streaming.events import Fault, OverlapEnded, ResponseEnded, SpeechStarted, SpeechStopped, TurnDetection
+from streaming.events import (
+    Fault,
+    OverlapEnded,
+    ResponseEnded,
+    SpeechStarted,
+    SpeechStopped,
+    TurnDetection,
+    UserTranscript,
+)
 from streaming.tdm.conversation import opening_settings
 from streaming.tdm.listener import INTERRUPTION_S, KEPT_S
-from tests.fakes import Client, ScriptedModel, Stage, ended, noise, say, silence, transcripts
+from tests.fakes import TIMING, Client, ScriptedModel, Stage, ended, noise, say, silence, transcripts
 
 LONG = "the answer goes on and on for a good while and then some more words come until it is over"
 
@@ -21,13 +29,18 @@ async def called(detection: TurnDetection) -> tuple[Stage, Client]:
 
 async def test_a_turn_begins_as_long_before_its_onset_as_is_asked() -> None:
     starts: list[float] = []
+    heard: list[float] = []
     for padding_s in (0.0, 0.2, 0.6):
         stage, client = await called(TurnDetection(prefix_padding_s=padding_s))
         await stage.hear((client, silence(2.0)))
         await stage.hear((client, say("hello there")))
+        await stage.wait(1.0)
         starts += [event.at_s for event in client.events if isinstance(event, SpeechStarted)]
+        heard += [event.duration_s for event in client.events if isinstance(event, UserTranscript) and event.final][:1]
     # where the onset itself lies is decided in turns.py
     assert [starts[0] - start_s for start_s in starts] == pytest.approx([0.0, 0.2, 0.6])
+    # and so much more of it the model has heard
+    assert [heard_s - heard[0] for heard_s in heard] == pytest.approx([0.0, 0.2, 0.6], abs=TIMING.window_s)
 
 
 async def test_a_turn_cannot_begin_before_the_call() -> None:
