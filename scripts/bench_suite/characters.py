@@ -95,7 +95,20 @@ def _rows(kind: str, said: Sequence[Said]) -> list[Row]:
         ),
         Row(f"{kind} questions: lines of the file as they are", sum(one.verbatim for one in said), "", n),
         Row(f'{kind} questions: "I\'m sorry" and the like', sum("shrug" in one.faults for one in said), "", n),
+        Row(f"{kind} questions: begun like an earlier answer of their conversation", n_begun_alike(said), "", n),
     ]
+
+
+def n_begun_alike(said: Sequence[Said]) -> int:
+    """Answers whose first two words began another in the same conversation. A line of the file may do so."""
+    count = 0
+    for first in range(0, len(said), TURNS):
+        before: set[str] = set()
+        for one in said[first : first + TURNS]:
+            beginning = " ".join(one.answer.lower().split()[:2])
+            count += beginning in before and not one.verbatim
+            before.add(beginning)
+    return count
 
 
 def asked(nano: Nano, character: Character, questions: Sequence[str]) -> Iterator[Said]:

@@ -1,8 +1,9 @@
 import json
+from dataclasses import replace
 
 import pytest
 
-from scripts.bench_suite.characters import QUESTIONS_FILE, asked, faults
+from scripts.bench_suite.characters import QUESTIONS_FILE, Said, asked, faults, n_begun_alike
 from streaming.company.catalogue import Character
 from streaming.company.characters import INCLUDED
 from tests.fakes_nano import FakeChat, FakeParts, parrot
@@ -51,3 +52,10 @@ def test_no_fresh_question_is_a_known_one_or_a_line_of_a_character() -> None:
     cast = "".join(path.read_text() for path in INCLUDED.glob("*.toml"))
     assert not set(sets["fresh"]) & set(sets["known"])
     assert not [question for question in sets["fresh"] if question in cast]
+
+
+def test_answers_that_begin_alike_are_counted_within_a_conversation() -> None:
+    words = ["A fine day.", "A fine night.", "Aye, friend.", "a fine ship!", "Well.", "A fine thing.", "Aye, friend."]
+    said = [Said("captain", "?", answer, (), verbatim=False) for answer in words]
+    assert n_begun_alike(said) == 2
+    assert n_begun_alike([replace(one, verbatim=True) for one in said]) == 0

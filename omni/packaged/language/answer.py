@@ -21,6 +21,8 @@ _REPEAT = 3
 """tokens in a row that may not come twice in an answer"""
 _REPEAT_EARLIER = 5
 """tokens in a row that may not come again from an earlier answer"""
+_SAME_START = 3.0
+"""taken from the logit of a second token that would begin a role's answer as an earlier one: "A fine ..." each time"""
 _LONG_WORD = re.compile(r"[a-z]{4,}")
 _TOO_OFTEN = 4
 """times that such a word is said before the next comma is made the full stop"""
@@ -79,6 +81,10 @@ class Answer:
         self._earlier = earlier
         self._role = role
         self._leaning = None if role is None else role.leaning.copy()
+        if self._leaning is not None:
+            # a word that was said once has shown who speaks; leant towards again it becomes a habit
+            said = [token for tokens in earlier for token in tokens]
+            self._leaning[said] = np.minimum(self._leaning[said], 0)
         self._tokens: list[int] = []
         self._text = ""
         self._n_sentences = 0
@@ -108,6 +114,8 @@ class Answer:
                 # a word that has begun is finished: forbidding its end would make another of it, as of a name
                 if tokens[start : start + n_repeated - 1] == recent and repeated not in self._speakable.within_words:
                     logits[repeated] = -np.inf
+        if self._role is not None and len(self._tokens) == 1:
+            logits[[told[1] for told in self._earlier if told[:1] == self._tokens and len(told) > 1]] -= _SAME_START
         token = int(logits.argmax())
         # a full stop may be the point of "3.5": only what follows it tells
         enough = self._at_sentence_end() and token not in self._speakable.continues

@@ -1,10 +1,14 @@
 """When an answer is enough and what it may not say, with a model that a test speaks for."""
 
+from types import SimpleNamespace
+from typing import cast
+
 import numpy as np
 import pytest
 
 from omni.packaged.language.answer import ANSWER_TOKENS, Answer, Speakable
 from omni.packaged.language.openings import Opening
+from omni.packaged.language.role import Role
 from omni.text.tokenizer import BpeTokenizer
 
 END, NEWLINE = "<|im_end|>", "Ċ"
@@ -16,8 +20,18 @@ TOKENIZER = BpeTokenizer(VOCABULARY, [], [3, *[1] * (len(VOCABULARY) - 1)])
 SPEAKABLE = Speakable(TOKENIZER)
 
 
-def answer(limit: int = 100, earlier: tuple[list[int], ...] = (), opening: Opening | None = None) -> Answer:
-    return Answer(TOKENIZER, SPEAKABLE, opening or Opening(), limit, earlier)
+def answer(
+    limit: int = 100, earlier: tuple[list[int], ...] = (), opening: Opening | None = None, role: Role | None = None
+) -> Answer:
+    return Answer(TOKENIZER, SPEAKABLE, opening or Opening(), limit, earlier, role=role)
+
+
+def leaning_towards(*tokens: str) -> Role:
+    """Of somebody with these words of their own."""
+    leaning = np.zeros(len(VOCABULARY), np.float32)
+    leaning[[ID[token] for token in tokens]] = 2.5
+    role = SimpleNamespace(leaning=leaning, bend=lambda logits, own, text: np.add(logits, own, out=logits))
+    return cast(Role, role)
 
 
 def chosen(one: Answer, *preferred: str) -> str | None:
@@ -118,3 +132,20 @@ def test_an_opening_is_told_once_and_may_be_all() -> None:
     assert chosen(one, END) is None, "something was said"
     one = answer(opening=Opening("Hello!", complete=True))
     assert (one.take_opening(), one.over) == ("Hello!", True)
+
+
+def test_a_word_of_ones_own_is_preferred_until_it_was_said_in_the_conversation() -> None:
+    role = leaning_towards("Ġab")
+    assert chosen(answer(role=role), "Ġaa", "Ġab") == "Ġab"
+    assert chosen(answer(role=role, earlier=([ID["Ġac"], ID["Ġab"]],)), "Ġaa", "Ġab") == "Ġaa"
+    assert chosen(answer(role=role, earlier=([ID["Ġac"]],)), "Ġaa", "Ġab") == "Ġab"
+
+
+def test_a_role_seldom_begins_two_answers_alike() -> None:
+    earlier = ([ID["Ġaa"], ID["Ġab"], ID["Ġac"]], [ID["Ġaa"]])
+    one = answer(earlier=earlier, role=leaning_towards())
+    say(one, "Ġaa")
+    assert chosen(one, "Ġab", "Ġad") == "Ġad"
+    without, further = answer(earlier=earlier), answer(earlier=earlier, role=leaning_towards())
+    say(without, "Ġaa", "Ġab")
+    say(further, "Ġad", "Ġaa", "Ġab")
