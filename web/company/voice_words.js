@@ -17,7 +17,7 @@ export const MAKES = {
 export const MAKING = {
   shapes:
     "The recording’s pitch, pace and timbre are measured, and one of the server’s voices is brought nearer to them: " +
-    "10 to 20 seconds. You can go on meanwhile; it will be among the voices.",
+    "5 to 10 seconds, more while others talk. You can go on meanwhile; it will be among the voices.",
   clones: "A few seconds. You can go on meanwhile; it will be among the voices.",
 };
 export const PATIENCE = "Still at it: the server has other things to do as well. It will be among the voices when it is done.";
